@@ -49,6 +49,7 @@ bool addr_is_broadcast4(const struct addr *a);
 /* :: and 0.0.0.0 */
 bool addr_is_unspecified(const struct addr *a);
 bool addr_is_link_local(const struct addr *a);
+/* Families do not mix: ::/0 holds no IPv4 address. */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 
 #define ADDR_TEXT_MAX 48     /* an address or prefix with its NUL */

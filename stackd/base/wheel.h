@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/list.h"
 
@@ -22,7 +23,8 @@ struct timer {
 };
 
 struct wheel {
-	uint64_t tick; /* all before it has been handed out */
+	ns_t now;      /* the last one heard of */
+	uint64_t tick; /* all up to it has been moved to `expired` */
 	uint64_t occupied[WHEEL_LEVELS];
 	struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 	struct list expired;
@@ -30,12 +32,16 @@ struct wheel {
 
 void timer_init(struct timer *t);
 void wheel_init(struct wheel *w, ns_t now);
-/* Arms or moves; NS_NEVER cancels.  A time in the past fires at the next wheel_expired. */
+/* Arms or moves; NS_NEVER cancels.  A time that wheel_expired has seen already fires at its next
+ * call, so that a handler which always arms for `now` never comes to an end. */
 void wheel_arm(struct wheel *w, struct timer *t, ns_t due);
 void wheel_cancel(struct wheel *w, struct timer *t);
-/* The next timer whose time has come, disarmed; NULL when there is none.  Call until NULL. */
+/* The next timer whose time has come, disarmed; NULL when there is none.  Call until NULL; between
+ * the calls any timer may be armed or cancelled.  `now` must not go back. */
 struct timer *wheel_expired(struct wheel *w, ns_t now);
-/* No timer fires before this time (a lower bound, exact within the slot); NS_NEVER when empty. */
+/* No timer fires before this time (a lower bound, exact within the slot); NS_NEVER when empty.
+ * After wheel_expired returned NULL it lies in the future, and a call of wheel_expired at that
+ * time brings a timer nearer: a sleeper wakes at most WHEEL_LEVELS times for one. */
 ns_t wheel_next(const struct wheel *w);
 
 #endif
