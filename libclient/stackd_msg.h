@@ -14,6 +14,8 @@
 
 #include <stdint.h>
 
+#include "stackd_shm.h"
+
 #define STACKD_MSG_VERSION 1u
 #define STACKD_RUNDIR	   "/run/stackd"
 #define STACKD_CLIENT_SOCK "client.sock"
@@ -36,9 +38,6 @@ enum stackd_request_type {
 				 listen (tcp.cc also later) */
 	STACKD_REQ_CHOSEN,    /* region, slot, gen; text "tcp.KEY".  Answer: text = the value in force */
 };
-
-enum stackd_bind_flag { STACKD_BIND_REUSEADDR = 1, STACKD_BIND_REUSEPORT = 2, STACKD_BIND_V6ONLY = 4,
-			STACKD_BIND_IPV4 = 8 /* an AF_INET socket: a wildcard means 0.0.0.0 only */ };
 
 struct stackd_request {
 	uint32_t type; /* enum stackd_request_type */

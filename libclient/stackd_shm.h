@@ -157,6 +157,10 @@ enum stackd_op {
 
 enum stackd_interest { STACKD_IN = 1, STACKD_OUT = 2 }; /* errors and hang-up are always told */
 
+/* How an address is bound (STACKD_REQ_BIND). */
+enum stackd_bind_flag { STACKD_BIND_REUSEADDR = 1, STACKD_BIND_REUSEPORT = 2, STACKD_BIND_V6ONLY = 4,
+			STACKD_BIND_IPV4 = 8 /* an AF_INET socket: a wildcard means 0.0.0.0 only */ };
+
 enum stackd_opt { /* integer options, in Linux's units unless said */
 	STACKD_OPT_NODELAY = 1, STACKD_OPT_CORK, STACKD_OPT_KEEPALIVE, STACKD_OPT_KEEPIDLE,
 	STACKD_OPT_KEEPINTVL, STACKD_OPT_KEEPCNT, STACKD_OPT_USER_TIMEOUT, STACKD_OPT_SYNCNT,

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* event.c - TCP's news into shared memory; subscriptions and event queues; letters to others. */
+#include <assert.h>
+#include <errno.h>
+
+#include "sock/table.h"
+
+void sock_letter(struct sock_table *t, const struct sock_letter *l)
+{
+	assert(t->letters_tail - t->letters_head < t->config.letters_max);
+	t->letters[t->letters_tail++ & (t->config.letters_max - 1)] = *l;
+}
+
+bool sock_next_letter(struct sock_table *t, struct sock_letter *out)
+{
+	if (t->letters_head == t->letters_tail)
+		return false;
+	*out = t->letters[t->letters_head++ & (t->config.letters_max - 1)];
+	return true;
+}
+
+void sock_expel(struct sock_table *t, struct sock_client *c, enum count_id id, const char *why)
+{
+	count(t->counters, id);
+	if (atomic_exchange(&c->expelled, true))
+		return;
+	c->expelled_why = why;
+	sock_letter(t, &(struct sock_letter){.kind = SOCK_EXPEL, .client = c});
+}
+
+/* --- subscriptions ---------------------------------------------------------------------------- */
+
+void sock_sub_free(struct sock_table *t, struct sock_sub *sub)
+{
+	struct sock_client *c = sub->client;
+
+	c->sub_at[t->shard * c->own->head.sub_count + sub->id] = NULL;
+	list_unlink(&sub->of_sock);
+	list_unlink(&sub->of_client);
+	pool_give(&t->subs, sub);
+}
+
+void sock_sub_end(struct sock_table *t, struct sock_client *c, uint32_t id)
+{
+	struct sock_sub *sub = c->sub_at[t->shard * c->own->head.sub_count + id];
+
+	if (sub)
+		sock_sub_free(t, sub);
+}
+
+void sock_sub_set(struct sock_table *t, struct sock_client *c, struct sock *s, const struct stackd_sqe *e)
+{
+	uint32_t id = (uint32_t)e->arg2, evq = (uint32_t)e->arg;
+	struct sock_sub **at = &c->sub_at[t->shard * c->own->head.sub_count + id];
+	struct sock_sub *sub = *at;
+
+	if (sub && (sub->sock != s || sub->evq != evq)) {
+		sock_sub_free(t, sub);
+		sub = NULL;
+	}
+	if (!sub) {
+		sub = pool_take(&t->subs);
+		if (!sub) {
+			sock_expel(t, c, COUNT_client_bad_message, "too many subscriptions");
+			return;
+		}
+		*sub = (struct sock_sub){.client = c, .sock = s, .evq = evq, .id = id};
+		list_push_back(sock_subs(t, s), &sub->of_sock);
+		list_push_back(&c->subs[t->shard], &sub->of_client);
+		*at = sub;
+	}
+	sub->interest = e->opt;
+	sock_post(t, sub);
+}
+
+void sock_post(struct sock_table *t, struct sock_sub *sub)
+{
+	struct sock_client *c = sub->client;
+	const struct stackd_shm_head *h = &c->own->head;
+	struct sock_evq *q = &c->evq[t->shard * h->evq_count + sub->evq];
+	struct stackd_evq_ring *ring;
+	uint32_t head;
+
+	if (!q->touched.next)
+		list_init(&q->touched);
+	if (list_empty(&q->touched))
+		list_push_back(&t->touched, &q->touched);
+	if (atomic_exchange(&stackd_shm_sub(c->own->mem, h, sub->id)->posted, 1))
+		return;
+	ring = stackd_shm_evq_ring(c->own->mem, h, sub->evq, t->shard);
+	head = atomic_load_explicit(&ring->head, memory_order_acquire);
+	if (q->tail - head >= h->evq_entries) {
+		sock_expel(t, c, COUNT_client_bad_index, "event queue index outside its ring");
+		return;
+	}
+	atomic_store_explicit(&ring->sub[q->tail & (h->evq_entries - 1)], sub->id, memory_order_relaxed);
+	atomic_store_explicit(&ring->tail, ++q->tail, memory_order_release);
+}
+
+void sock_tell(struct sock_table *t, struct list *subs, uint32_t what)
+{
+	list_for_each(n, subs) {
+		struct sock_sub *sub = container_of(n, struct sock_sub, of_sock);
+
+		if (what == 0 || (sub->interest & what))
+			sock_post(t, sub);
+	}
+}
+
+/* The client that owns a touched queue: the queues of all shards stand in one array. */
+static int wakeup_fd(struct sock_table *t, struct sock_evq *q)
+{
+	list_for_each(n, &t->clients) {
+		struct sock_client *c = container_of(n, struct sock_client, node[t->shard]);
+		const struct stackd_shm_head *h = &c->own->head;
+		struct sock_evq *base = &c->evq[t->shard * h->evq_count];
+		struct stackd_evq *shm;
+
+		if (q < base || q >= base + h->evq_count)
+			continue;
+		shm = stackd_shm_evq(c->own->mem, h, (uint32_t)(q - base));
+		if (!atomic_load_explicit(&shm->sleeping, memory_order_relaxed) ||
+		    !atomic_exchange(&shm->sleeping, 0))
+			return -1;
+		return atomic_load(&c->evq_fd[q - base]);
+	}
+	return -1;
+}
+
+int sock_next_wakeup(struct sock_table *t)
+{
+	struct list *n;
+
+	if (list_empty(&t->touched))
+		return -1;
+	atomic_thread_fence(memory_order_seq_cst);
+	while ((n = list_pop(&t->touched))) {
+		int fd = wakeup_fd(t, container_of(n, struct sock_evq, touched));
+
+		if (fd >= 0) {
+			count(t->counters, COUNT_client_wakeups);
+			return fd;
+		}
+	}
+	return -1;
+}
+
+/* --- news --------------------------------------------------------------------------------------- */
+
+static uint32_t news_received(struct sock *s, struct stackd_sock *shm)
+{
+	s->rx_tail = tcp_received(s->conn);
+	atomic_store_explicit(&shm->rx_tail, s->rx_tail, memory_order_release);
+	return STACKD_IN;
+}
+
+/* A writer that found no room hears of it when a third is free (as Linux does). */
+static uint32_t news_acked(struct sock *s, struct stackd_sock *shm)
+{
+	uint32_t limit = atomic_load_explicit(&shm->tx_limit, memory_order_relaxed);
+	uint64_t tail;
+
+	s->tx_head = tcp_acked(s->conn);
+	atomic_store_explicit(&shm->tx_head, s->tx_head, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&shm->tx_nospace, memory_order_relaxed))
+		return 0;
+	tail = atomic_load_explicit(&shm->tx_tail, memory_order_relaxed);
+	if (tail - s->tx_head > limit - limit / 3)
+		return 0;
+	atomic_store_explicit(&shm->tx_nospace, 0, memory_order_relaxed);
+	return STACKD_OUT;
+}
+
+static void news_connected(struct sock *s, struct stackd_sock *shm)
+{
+	sock_publish_endpoints(s);
+	atomic_store_explicit(&shm->rx_ack_at, tcp_consume_at(s->conn), memory_order_relaxed);
+	atomic_store_explicit(&shm->state, STACKD_SOCK_CONNECTED, memory_order_release);
+}
+
+static void news_closed(struct sock_table *t, struct sock *s, struct stackd_sock *shm)
+{
+	int error = tcp_conn_error(s->conn);
+	uint32_t flags = STACKD_RX_EOF | STACKD_TX_SHUT | (error ? STACKD_RESET : 0);
+
+	s->conn = NULL;
+	s->kind = SOCK_ENDED;
+	if (s->holders == 0 && !s->offered) {
+		sock_free(t, s);
+		return;
+	}
+	if (error)
+		atomic_store_explicit(&shm->error, error, memory_order_relaxed);
+	atomic_fetch_or_explicit(&shm->flags, flags, memory_order_release);
+	atomic_store_explicit(&shm->state, STACKD_SOCK_CLOSED, memory_order_release);
+	sock_tell(t, &s->subs, 0);
+}
+
+static void sock_news(struct sock_table *t, struct sock *s, uint32_t events)
+{
+	struct stackd_sock *shm = sock_shm(s);
+	uint32_t what = 0;
+
+	if (events & TCP_EV_CONNECTED) {
+		news_connected(s, shm);
+		what |= STACKD_IN | STACKD_OUT;
+	}
+	if (events & TCP_EV_READABLE)
+		what |= news_received(s, shm);
+	if (events & TCP_EV_WRITABLE)
+		what |= news_acked(s, shm);
+	if (events & TCP_EV_URGENT) {
+		atomic_store_explicit(&shm->urgent_off, tcp_urgent(s->conn), memory_order_relaxed);
+		atomic_fetch_or_explicit(&shm->flags, STACKD_URGENT, memory_order_release);
+		what |= STACKD_IN;
+	}
+	if (events & TCP_EV_EOF) {
+		atomic_fetch_or_explicit(&shm->flags, STACKD_RX_EOF, memory_order_release);
+		what |= STACKD_IN | STACKD_OUT;
+	}
+	if (events & TCP_EV_ACCEPTED)
+		sock_offer(t, s);
+	if (what)
+		sock_tell(t, &s->subs, what);
+	if (events & TCP_EV_CLOSED)
+		news_closed(t, s, shm);
+}
+
+bool sock_events(struct sock_table *t)
+{
+	bool any = false;
+	struct tcp_conn *conn;
+	uint32_t events;
+
+	while ((conn = tcp_next_event(t->tcp, &events))) {
+		struct sock *s = tcp_user(conn);
+
+		any = true;
+		if (s)
+			sock_news(t, s, events);
+	}
+	return any;
+}
