@@ -55,7 +55,7 @@ struct driver_caps {
 	bool zero_copy;
 	uint16_t queues; /* of the interface */
 	uint8_t mac[6];
-	char name[16]; /* "af_xdp", "af_packet", "pair"; "faulty+af_xdp" for a wrapped one */
+	char name[24]; /* "af_xdp", "af_packet", "pair"; "faulty+af_xdp" for a wrapped one */
 	char mode[32]; /* "native copy need-wakeup", "io_uring vnet", ... */
 	char why_not_better[160];
 };
@@ -122,7 +122,8 @@ struct pair_config {
 	uint32_t mtu;
 	uint32_t gso_max;   /* 0: mtu + 14 */
 	uint32_t depth;	    /* frames in flight per direction, a power of two */
-	bool vouch;	    /* ends declare tx_csum and rx_csum: no checksum is computed */
+	bool vouch;	    /* ends declare tx_csum and rx_csum: no checksum is computed; what is sent
+			     * csum_partial arrives PARTIAL, what carries a full sum UNKNOWN */
 	uint8_t mac[2][6];
 };
 int pair_open(const struct pair_config *, struct driver *ends[2]);
