@@ -20,8 +20,8 @@
 
 #include "driver/split.h"
 
-#define ETH_LEN 14u
-#define SLOTS_MAX 65536u
+#define ETH_LEN       14u
+#define SLOTS_MAX     65536u
 #define MEM_BYTES_MAX (1ull << 30) /* of address space: pages are taken as they are used */
 #define QUEUE_DEFAULT 1000u
 

@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "driver/driver.h"
 
-#define FAULT_NONE UINT32_MAX
+#define FAULT_NONE      UINT32_MAX
 #define FAULT_QUEUE_MAX 65536u
 
 /* A held frame. */
@@ -37,7 +37,7 @@ struct fault_line {
 	ns_t last_due_ns; /* frames that are not reordered leave in order */
 	ns_t link_free_ns;
 	uint64_t link_rest; /* of the division by the rate, so that it never drifts */
-	ns_t *leaving;	    /* ring: when each frame in the queue has left the link */
+	ns_t *leaving;      /* ring: when each frame in the queue has left the link */
 	uint32_t leaving_first, leaving_count, queue_max;
 };
 

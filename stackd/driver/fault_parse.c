@@ -10,8 +10,8 @@
 
 #include "driver/fault_line.h"
 
-#define WORDS "loss, delay, jitter, reorder, duplicate, corrupt, rate, queue, seed, direction"
-#define TEXT_MAX 48
+#define WORDS        "loss, delay, jitter, reorder, duplicate, corrupt, rate, queue, seed, direction"
+#define TEXT_MAX     48
 #define DELAY_MAX_NS (600 * NS_PER_S)
 #define RATE_MAX_BPS 1e13
 
@@ -21,9 +21,9 @@ struct unit {
 };
 
 static const struct unit time_units[] = {
-	{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {NULL, 0}};
+    {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {NULL, 0}};
 static const struct unit rate_units[] = {
-	{"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}, {NULL, 0}};
+    {"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}, {NULL, 0}};
 static const struct unit chance_units[] = {{"%", 0.01}, {NULL, 0}};
 
 /* A number with one of the units; false when it is neither, negative or above `most`. */
@@ -57,7 +57,9 @@ static bool parse_count(const char *text, uint64_t *out)
 
 static const char *parse_chance(const char *text, double *out)
 {
-	return parse_quantity(text, chance_units, 1.0, out) ? NULL : "a share like 2% or 0.1%, at most 100%";
+	return parse_quantity(text, chance_units, 1.0, out)
+		   ? NULL
+		   : "a share like 2% or 0.1%, at most 100%";
 }
 
 static const char *parse_time(const char *text, ns_t *out)
@@ -137,25 +139,32 @@ static int parse_item(const char *item, size_t len, struct fault_config *c, char
 	int words;
 
 	if (len >= sizeof(text)) {
-		snprintf(error, DRIVER_ERROR_MAX, "fault: \"%.20s...\" is too long for one word and its value",
-			 item);
+		snprintf(error, DRIVER_ERROR_MAX,
+			 "fault: \"%.20s...\" is too long for one word and its value", item);
 		return -EINVAL;
 	}
 	memcpy(text, item, len);
 	text[len] = '\0';
 	words = sscanf(text, "%47s %47s %47s", word, value, more);
 	if (words <= 0) {
-		snprintf(error, DRIVER_ERROR_MAX, "fault: nothing between two commas; it can be: " WORDS);
+		snprintf(error, DRIVER_ERROR_MAX,
+			 "fault: nothing between two commas; it can be: " WORDS);
 		return -EINVAL;
 	}
 	wanted = parse_word(word, words >= 2 ? value : "", c);
 	if (wanted && *wanted == '\0') {
-		snprintf(error, DRIVER_ERROR_MAX, "fault: unknown word \"%s\"; it can be: " WORDS, word);
+		snprintf(error, DRIVER_ERROR_MAX, "fault: unknown word \"%s\"; it can be: " WORDS,
+			 word);
 		return -EINVAL;
 	}
-	if (wanted || words > 2) {
+	if (wanted) {
 		snprintf(error, DRIVER_ERROR_MAX, "fault: \"%s\" wants %s, not \"%s\"", word,
-			 wanted ? wanted : "one value", words > 2 ? more : words == 2 ? value : "");
+			 wanted, words >= 2 ? value : "");
+		return -EINVAL;
+	}
+	if (words > 2) {
+		snprintf(error, DRIVER_ERROR_MAX,
+			 "fault: \"%s\" wants one value; \"%s\" is too many", word, more);
 		return -EINVAL;
 	}
 	return 0;

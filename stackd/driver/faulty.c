@@ -19,9 +19,11 @@
 #include "driver/fault_line.h"
 #include "driver/split.h"
 
-#define ETH_LEN 14u
-#define SENT_MAX 1024u
-#define RETRY_NS (100 * NS_PER_US) /* when the inner driver has no room */
+#define ETH_LEN            14u
+#define TAG_LEN            4u /* a stray VLAN tag is let through */
+#define SENT_MAX           1024u
+#define RECEIVE_BURSTS_MAX 16u
+#define RETRY_NS           (100 * NS_PER_US) /* when the inner driver has no room */
 
 struct faulty {
 	struct driver driver;
@@ -47,7 +49,7 @@ static void put_whole(struct faulty *f, ns_t now, const struct frame *frame)
 {
 	uint32_t slot;
 
-	if (frame->len > f->in.slot_bytes) {
+	if (frame->len > f->driver.caps.mtu + ETH_LEN + TAG_LEN) {
 		f->stats.rx_dropped++; /* neither fits the MTU nor can be cut */
 		return;
 	}
@@ -85,14 +87,18 @@ static void put_received(struct faulty *f, ns_t now, const struct frame *frame)
 	}
 }
 
+/* Takes in what has arrived at `now`, so that its delay counts from there. */
 static void receive(struct faulty *f, ns_t now)
 {
 	struct frame frames[FRAME_BURST_MAX];
-	uint32_t n = f->inner->ops->rx(f->inner, now, frames, FRAME_BURST_MAX);
+	uint32_t n = FRAME_BURST_MAX;
 
-	for (uint32_t i = 0; i < n; i++)
-		put_received(f, now, &frames[i]);
-	f->inner->ops->rx_release(f->inner);
+	for (unsigned i = 0; i < RECEIVE_BURSTS_MAX && n == FRAME_BURST_MAX; i++) {
+		n = f->inner->ops->rx(f->inner, now, frames, FRAME_BURST_MAX);
+		for (uint32_t k = 0; k < n; k++)
+			put_received(f, now, &frames[k]);
+		f->inner->ops->rx_release(f->inner);
+	}
 }
 
 static uint32_t faulty_rx(struct driver *d, ns_t now, struct frame *out, uint32_t max)
@@ -145,9 +151,8 @@ static bool pump(struct faulty *f, ns_t now)
 	uint32_t slot;
 
 	while ((slot = fault_line_peek(&f->out, now)) != FAULT_NONE) {
-		struct tx_frame t = {.head = fault_line_mem(&f->out, slot),
-				     .head_len = ETH_LEN,
-				     .data_count = 1};
+		struct tx_frame t = {
+		    .head = fault_line_mem(&f->out, slot), .head_len = ETH_LEN, .data_count = 1};
 		int err;
 
 		t.data[0] = (struct span){t.head + ETH_LEN, f->out.held[slot].len - ETH_LEN};
@@ -257,14 +262,14 @@ static void faulty_close(struct driver *d)
 }
 
 static const struct driver_ops faulty_ops = {
-	.rx = faulty_rx,
-	.rx_release = faulty_rx_release,
-	.tx = faulty_tx,
-	.flush = faulty_flush,
-	.rx_ready = faulty_rx_ready,
-	.deadline = faulty_deadline,
-	.stats = faulty_stats,
-	.close = faulty_close,
+    .rx = faulty_rx,
+    .rx_release = faulty_rx_release,
+    .tx = faulty_tx,
+    .flush = faulty_flush,
+    .rx_ready = faulty_rx_ready,
+    .deadline = faulty_deadline,
+    .stats = faulty_stats,
+    .close = faulty_close,
 };
 
 static void declare_caps(struct faulty *f)
@@ -282,7 +287,7 @@ static void declare_caps(struct faulty *f)
 int faulty_wrap(struct driver *inner, const struct fault_config *config, struct driver **out)
 {
 	struct faulty *f = calloc(1, sizeof(*f));
-	uint32_t frame_max = inner->caps.mtu + ETH_LEN + 4; /* a stray tag */
+	uint32_t frame_max = inner->caps.mtu + ETH_LEN + TAG_LEN;
 	int err = 0;
 
 	if (!f)

@@ -37,9 +37,9 @@ struct pair_ring {
 	uint32_t depth, slot_bytes;
 
 	_Alignas(64) _Atomic uint64_t published; /* written by the sender */
-	_Atomic bool sender_waits;		 /* it found the ring full */
-	_Alignas(64) _Atomic uint64_t released;	 /* written by the receiver */
-	_Atomic bool asleep;			 /* the receiver waits on its fd */
+	_Atomic bool sender_waits;               /* it found the ring full */
+	_Alignas(64) _Atomic uint64_t released;  /* written by the receiver */
+	_Atomic bool asleep;                     /* the receiver waits on its fd */
 };
 
 struct pair;
@@ -50,9 +50,10 @@ struct pair_end {
 	struct pair_end *other;
 	struct pair_ring *out, *in;
 	bool vouch;
-	uint64_t written;     /* frames put into `out`, published or not */
-	uint64_t released;    /* the peer's index as last read: full only if this says so twice */
-	uint64_t taken;	      /* frames lent or given back from `in` */
+	uint64_t written;  /* frames put into `out`, published or not */
+	uint64_t released; /* the peer's index as last read: full only if this says so twice */
+	uint64_t taken;    /* frames lent or given back from `in` */
+	bool refused;      /* the last tx found no room, and its caller may sleep until there is */
 	struct driver_stats stats;
 };
 
@@ -145,7 +146,8 @@ static int pair_tx(struct driver *d, ns_t now, const struct tx_frame *f)
 		len += f->data[i].len;
 	if (len > d->caps.gso_max)
 		return -EMSGSIZE;
-	if (!has_room(e))
+	e->refused = !has_room(e);
+	if (e->refused)
 		return -ENOBUFS;
 	mem = slot_mem(e->out, e->written);
 	memcpy(mem, f->head, f->head_len);
@@ -189,8 +191,9 @@ static bool pair_rx_ready(struct driver *d, ns_t now)
 	n = read(d->fd, &kicks, sizeof(kicks));
 	(void)n; /* nothing to read: no kick was pending */
 	atomic_store(&r->asleep, true);
-	if (atomic_load(&r->published) == e->taken)
+	if (atomic_load(&r->published) == e->taken && !(e->refused && has_room(e)))
 		return false;
+	e->refused = false;
 	atomic_store(&r->asleep, false);
 	return true;
 }
@@ -226,13 +229,13 @@ static void pair_close(struct driver *d)
 }
 
 static const struct driver_ops pair_ops = {
-	.rx = pair_rx,
-	.rx_release = pair_rx_release,
-	.tx = pair_tx,
-	.flush = pair_flush,
-	.rx_ready = pair_rx_ready,
-	.stats = pair_stats,
-	.close = pair_close,
+    .rx = pair_rx,
+    .rx_release = pair_rx_release,
+    .tx = pair_tx,
+    .flush = pair_flush,
+    .rx_ready = pair_rx_ready,
+    .stats = pair_stats,
+    .close = pair_close,
 };
 
 /* Pages of a slot are taken when a frame first needs them: large slots cost nothing unused. */

@@ -11,11 +11,11 @@
 #include "base/addr.h"
 #include "base/checksum.h"
 
-#define ETH_LEN 14u
-#define ETHERTYPE_IPV4 0x0800u
-#define ETHERTYPE_IPV6 0x86ddu
-#define PROTOCOL_TCP 6u
-#define PROTOCOL_UDP 17u
+#define ETH_LEN         14u
+#define ETHERTYPE_IPV4  0x0800u
+#define ETHERTYPE_IPV6  0x86ddu
+#define PROTOCOL_TCP    6u
+#define PROTOCOL_UDP    17u
 #define PROTOCOL_ICMPV6 58u
 
 #define TCP_FIN 0x01u
@@ -146,8 +146,7 @@ bool frame_sum_is_partial(const uint8_t *frame, uint32_t len)
 
 	if (at == 0)
 		return false;
-	return load16(frame + at) ==
-	       checksum_fold(pseudo_sum(frame, p.ipv6, p.protocol, p.l4_len));
+	return load16(frame + at) == checksum_fold(pseudo_sum(frame, p.ipv6, p.protocol, p.l4_len));
 }
 
 void frame_copy(const struct frame *f, uint32_t off, void *dst, uint32_t len)
@@ -286,7 +285,7 @@ uint32_t split_next(struct split *s, uint8_t *out, uint32_t room)
 	frame_copy(s->frame, s->head_len + s->done, out + s->head_len, n);
 	put_be32(tcp + 4, get_be32(tcp + 4) + s->done);
 	if (n < left)
-		tcp[13] &= (uint8_t)~(TCP_FIN | TCP_PSH);
+		tcp[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	if (s->done > 0)
 		tcp[13] &= (uint8_t)~TCP_CWR; /* RFC 3168 6.1.2: once per window */
 	write_ip(s, out + ETH_LEN, l4_len);

@@ -9,7 +9,7 @@
 
 /* What the TCP checksum of a frame turned out to be. */
 enum split_sum {
-	SPLIT_SUM_FULL,	   /* each segment gets its own full sum */
+	SPLIT_SUM_FULL,    /* each segment gets its own full sum */
 	SPLIT_SUM_PARTIAL, /* nobody said so, but only the pseudo-header is summed: keep it so */
 	SPLIT_SUM_WRONG,   /* each segment stays as wrong as the whole was */
 };
