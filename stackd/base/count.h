@@ -47,6 +47,7 @@
 	X(nd_malformed,           DROP,  "neighbour discovery message with wrong hop limit, length or options") \
 	X(address_conflict,       FACT,  "ARP or ND packets of another station that claims an address of ours") \
 	X(tx_own_dropped,         DROP,  "an ARP, ND or ICMP packet of ours found no room in the driver") \
+	X(icmp_too_long,          DROP,  "echo request larger than an answer of one frame") \
 	X(nd_ra_ignored,          FACT,  "router advertisements ignored: addresses are configured") \
 	X(l4_checksum,            DROP,  "TCP or ICMPv6 checksum wrong") \
 	X(l4_checksum_partial,    DROP,  "checksum only partly filled and rx_csum = strict does not allow it") \

@@ -74,6 +74,7 @@ struct net_neighbour {
 	uint8_t interface;
 	struct addr addr;
 	uint8_t mac[6];
+	bool confirmed; /* it answered a question: ours, or another shard's */
 };
 
 enum net_verdict {
