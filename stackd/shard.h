@@ -9,10 +9,41 @@
 #include "base/count.h"
 #include "driver/driver.h"
 #include "net/net.h"
+#include "mailbox.h"
+#include "sock/sock.h"
 #include "tcp/tcp.h"
 
 struct shard;
-struct sock_table;
+
+struct shard_config {
+	uint32_t index, count;
+	struct driver *driver[INTERFACES_MAX]; /* owned from shard_create on */
+	struct net_config net;		       /* interfaces as configured; the rest is filled in */
+	const struct tcp_rules *rules;
+	uint32_t connections_max;
+	int cpu; /* -1: not pinned */
+	ns_t spin_ns;
+	struct stackd_board *board;
+	struct mailbox *control; /* where letters for the control thread go */
+	struct siphash_key secret;
+	struct shard **peers; /* [count], filled before shard_start */
+};
+
+/* What a shard tells the control thread; freed by the receiver. */
+struct shard_letter {
+	struct mail mail; /* deliver: set by shard_on_letter */
+	struct sock_letter letter;
+};
+
+/* Builds all but the thread.  0 or -errno; on failure the drivers are closed too. */
+int shard_create(const struct shard_config *, struct shard **out);
+/* deliver: what the control thread does with a letter. */
+void shard_on_letter(struct shard *, void (*deliver)(void *to, struct mail *));
+int shard_start(struct shard *); /* 0 or -errno */
+void shard_stop(struct shard *); /* asks the thread to end and waits for it */
+void shard_destroy(struct shard *);
+/* A client's kick eventfd: written when the shard's `sleeping` is set.  Any thread.  0 or -errno. */
+int shard_watch_kick(struct shard *, int eventfd);
 
 struct shard_stats {
 	uint64_t loops, sleeps, busy_ns, idle_ns;

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* client.c - the life of a client: it attaches over client.sock, may be cloned before a fork, and
+ * when its connection closes everything that only it held goes with it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client_inside.h"
+#include "log.h"
+#include "slab.h"
+
+/* --- memory ------------------------------------------------------------------------------------ */
+
+static size_t evq_bytes(const struct sock_client *c)
+{
+	return c->own->head.evq_count * c->own->head.shards * sizeof(struct sock_evq);
+}
+
+static size_t sub_bytes(const struct sock_client *c)
+{
+	return (size_t)c->own->head.sub_count * c->own->head.shards * sizeof(struct sock_sub *);
+}
+
+static int add_holds(struct sock_client *c, struct sock_region *r)
+{
+	_Atomic uint64_t *bits = c->hold_count < SOCK_REGIONS_MAX ? region_bits(r) : NULL;
+
+	if (!bits)
+		return -ENOMEM;
+	c->holds[c->hold_count++] = (struct sock_holds){.region = r, .bits = bits};
+	atomic_fetch_add(&r->refs, 1);
+	return 0;
+}
+
+static int make_memory(struct client *c)
+{
+	struct sock_client *s = &c->sock;
+	uint32_t evqs;
+	int err = region_create(&c->all->config.region, &s->own);
+
+	if (err)
+		return err;
+	evqs = s->own->head.evq_count;
+	s->evq_fd = malloc(evqs * sizeof(*s->evq_fd));
+	s->evq = slab_map(evq_bytes(s));
+	s->sub_at = slab_map(sub_bytes(s));
+	if (!s->evq_fd || !s->evq || !s->sub_at || add_holds(s, s->own))
+		return -ENOMEM;
+	for (uint32_t q = 0; q < evqs; q++)
+		atomic_init(&s->evq_fd[q], -1);
+	return 0;
+}
+
+static void region_unref(struct sock_region *r)
+{
+	if (atomic_fetch_sub(&r->refs, 1) == 1)
+		region_free(r);
+}
+
+static void free_memory(struct client *c)
+{
+	struct sock_client *s = &c->sock;
+
+	if (!s->own)
+		return;
+	for (uint32_t q = 0; s->evq_fd && q < s->own->head.evq_count; q++)
+		if (s->evq_fd[q] >= 0)
+			close(s->evq_fd[q]);
+	free((void *)(uintptr_t)s->evq_fd);
+	slab_unmap(s->evq, evq_bytes(s));
+	slab_unmap(s->sub_at, sub_bytes(s));
+	for (uint32_t i = 0; i < s->hold_count; i++) {
+		region_free_bits(s->holds[i].region, s->holds[i].bits);
+		if (s->holds[i].region != s->own)
+			region_unref(s->holds[i].region);
+		else
+			atomic_fetch_sub(&s->own->refs, 1);
+	}
+	region_unref(s->own);
+}
+
+static int make_kicks(struct client *c)
+{
+	for (uint32_t i = 0; i < c->all->config.shard_count; i++) {
+		int err;
+
+		c->kick[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (c->kick[i] < 0)
+			return -errno;
+		err = shard_watch_kick(c->all->config.shards[i], c->kick[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* --- coming and going ---------------------------------------------------------------------------- */
+
+static void on_readable(struct loop *loop, int fd, uint32_t events, void *arg);
+
+static struct client *client_new(struct clients *all, int fd)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->all = all;
+	c->fd = fd;
+	for (uint32_t i = 0; i < SHARDS_MAX; i++)
+		c->kick[i] = -1;
+	if (loop_add(all->config.loop, fd, EPOLLIN, on_readable, c)) {
+		free(c);
+		return NULL;
+	}
+	list_push_back(&all->list, &c->node);
+	all->count++;
+	return c;
+}
+
+static void add_to_shard(struct shard *sh, void *arg)
+{
+	struct client *c = arg;
+
+	sock_add_client(shard_socks(sh), &c->sock);
+}
+
+static void remove_from_shard(struct shard *sh, void *arg)
+{
+	struct client *c = arg;
+
+	sock_remove_client(shard_socks(sh), &c->sock);
+}
+
+static void nothing(struct shard *sh, void *arg)
+{
+	(void)sh;
+	(void)arg;
+}
+
+static void on_all_shards(struct clients *all, void (*fn)(struct shard *, void *), void *arg)
+{
+	for (uint32_t i = 0; i < all->config.shard_count; i++)
+		shard_call(all->config.shards[i], fn, arg);
+}
+
+/* After the first round no shard looks at the client's queues, after the second none has a message
+ * left that names it. */
+static void client_gone(struct client *c)
+{
+	struct clients *all = c->all;
+
+	if (c->attached) {
+		atomic_store(&c->sock.expelled, true);
+		on_all_shards(all, remove_from_shard, c);
+		on_all_shards(all, nothing, NULL);
+	}
+	loop_remove(all->config.loop, c->fd);
+	close(c->fd);
+	for (uint32_t i = 0; i < SHARDS_MAX; i++)
+		if (c->kick[i] >= 0)
+			close(c->kick[i]);
+	list_unlink(&c->node);
+	all->count--;
+	free_memory(c);
+	free(c);
+}
+
+int client_attach(struct client *c)
+{
+	int err = make_memory(c);
+
+	if (!err)
+		err = make_kicks(c);
+	if (err)
+		return err;
+	c->attached = true;
+	on_all_shards(c->all, add_to_shard, c);
+	return 0;
+}
+
+struct clone_call {
+	struct client *parent, *child;
+};
+
+static void clone_on_shard(struct shard *sh, void *arg)
+{
+	struct clone_call *call = arg;
+
+	sock_clone_holds(shard_socks(sh), &call->parent->sock, &call->child->sock);
+}
+
+static uint32_t count_held(const struct sock_holds *h)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i * 64 < h->region->head.sock_count; i++)
+		n += (uint32_t)__builtin_popcountll(atomic_load_explicit(&h->bits[i], memory_order_relaxed));
+	return n;
+}
+
+static int inherit(struct client *parent, struct client *child)
+{
+	struct clone_call call = {parent, child};
+	int err = client_attach(child);
+
+	for (uint32_t i = 0; !err && i < parent->sock.hold_count; i++)
+		if (count_held(&parent->sock.holds[i]))
+			err = add_holds(&child->sock, parent->sock.holds[i].region);
+	if (!err)
+		on_all_shards(child->all, clone_on_shard, &call);
+	return err;
+}
+
+int client_clone(struct client *parent, int *child_fd, struct client **out)
+{
+	int pair[2], err;
+	struct client *c;
+
+	if (parent->all->count >= CLIENTS_MAX)
+		return -EAGAIN;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	c = client_new(parent->all, pair[0]);
+	if (!c) {
+		close(pair[0]);
+		close(pair[1]);
+		return -ENOMEM;
+	}
+	c->sock.rules = parent->sock.rules;
+	c->sock.pid = parent->sock.pid;
+	c->sock.uid = parent->sock.uid;
+	memcpy(c->overrides, parent->overrides, sizeof(c->overrides));
+	err = inherit(parent, c);
+	if (err) {
+		client_gone(c);
+		close(pair[1]);
+		return err;
+	}
+	*child_fd = pair[1];
+	*out = c;
+	return 0;
+}
+
+/* --- messages -------------------------------------------------------------------------------------- */
+
+/* One request with at most one descriptor.  The message's length, or -1. */
+static ssize_t receive(int fd, struct stackd_request *q, int *passed)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = {q, sizeof(*q)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	*passed = -1;
+	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(passed, CMSG_DATA(h), sizeof(int));
+	return n;
+}
+
+/* Never blocks: a client that does not take its answers is dropped by the caller. */
+static int answer(int fd, struct client_answer *a)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(CLIENT_FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {&a->reply, sizeof(a->reply)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (a->reply.fd_count) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(a->reply.fd_count * sizeof(int));
+		CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_SOCKET;
+		CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
+		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(a->reply.fd_count * sizeof(int));
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), a->fd, a->reply.fd_count * sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
+{
+	struct client *c = arg;
+	struct client_answer a = {0};
+	struct stackd_request q;
+	int passed, err;
+	ssize_t n = receive(fd, &q, &passed);
+
+	(void)loop;
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != (ssize_t)sizeof(q)) {
+		if (n > 0)
+			log_warning("client %u: a request of %zd bytes, expected %zu: disconnected", c->sock.pid, n,
+				    sizeof(q));
+		if (passed >= 0)
+			close(passed);
+		client_gone(c);
+		return;
+	}
+	q.text[sizeof(q.text) - 1] = '\0';
+	client_request(c, &q, passed, &a);
+	err = answer(fd, &a);
+	for (uint32_t i = 0; i < a.reply.fd_count; i++)
+		if (a.close_fd[i])
+			close(a.fd[i]);
+	if (err || c->leaving)
+		client_gone(c);
+}
+
+static void on_connect(struct loop *loop, int listen_fd, uint32_t events, void *arg)
+{
+	struct clients *all = arg;
+	struct ucred peer = {0};
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *c;
+
+	(void)loop;
+	(void)events;
+	if (fd < 0)
+		return;
+	if (!access_allows(&all->config.access, fd, &peer)) {
+		log_warning("client: process %d of user %u is not allowed to attach (stackd.allow)", peer.pid,
+			    peer.uid);
+		close(fd);
+		return;
+	}
+	c = all->count < CLIENTS_MAX ? client_new(all, fd) : NULL;
+	if (!c) {
+		log_warning("client: process %d can't attach: %u clients are the limit", peer.pid, CLIENTS_MAX);
+		close(fd);
+		return;
+	}
+	c->sock.pid = (uint32_t)peer.pid;
+	c->sock.uid = peer.uid;
+}
+
+/* --- letters from the shards --------------------------------------------------------------------------- */
+
+static void unlisten_on_shard(struct shard *sh, void *arg)
+{
+	sock_unlisten(shard_socks(sh), arg);
+}
+
+static void free_listener(struct shard *sh, void *arg)
+{
+	sock_free_listener(shard_socks(sh), arg);
+}
+
+static struct client *client_of(struct clients *all, const struct sock_client *s)
+{
+	list_for_each(n, &all->list) {
+		struct client *c = container_of(n, struct client, node);
+
+		if (&c->sock == s)
+			return c;
+	}
+	return NULL;
+}
+
+static void expel(struct clients *all, struct sock_client *s)
+{
+	struct client *c = client_of(all, s);
+
+	if (!c)
+		return;
+	log_warning("client %u: disconnected: %s", s->pid, s->expelled_why);
+	client_gone(c);
+}
+
+void clients_on_letter(void *to, struct mail *m)
+{
+	struct clients *all = to;
+	struct shard_letter *letter = container_of(m, struct shard_letter, mail);
+	struct sock_letter l = letter->letter;
+
+	free(letter);
+	switch (l.kind) {
+	case SOCK_UNLISTEN:
+		on_all_shards(all, unlisten_on_shard, l.sock);
+		shard_call(all->config.shards[sock_owner(l.sock->region, l.sock->slot)], free_listener, l.sock);
+		break;
+	case SOCK_REGION_EMPTY:
+		region_free(l.region);
+		break;
+	case SOCK_EXPEL:
+		expel(all, l.client);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_mail(struct loop *loop, int fd, uint32_t events, void *arg)
+{
+	uint64_t counter;
+
+	(void)loop;
+	(void)events;
+	(void)!read(fd, &counter, sizeof(counter));
+	mailbox_drain(&((struct clients *)arg)->mailbox, arg);
+}
+
+/* --- the server -------------------------------------------------------------------------------------------- */
+
+int clients_create(const struct clients_config *config, struct clients **out, char error[static CONFIG_ERROR_MAX])
+{
+	struct clients *all = calloc(1, sizeof(*all));
+	int err = -ENOMEM;
+
+	snprintf(error, CONFIG_ERROR_MAX, "out of memory");
+	if (!all)
+		return err;
+	all->config = *config;
+	list_init(&all->list);
+	all->ports = sock_ports_create(&slab_memory, 32768, 60999);
+	if (!all->ports)
+		goto free_all;
+	err = mailbox_init(&all->mailbox, NULL);
+	if (err)
+		goto free_all;
+	snprintf(all->path, sizeof(all->path), "%.80s/%s", config->rundir, STACKD_CLIENT_SOCK);
+	all->listen_fd = access_listen(all->path, SOCK_SEQPACKET, &config->access, error);
+	err = all->listen_fd < 0 ? all->listen_fd : 0;
+	if (err)
+		goto close_mailbox;
+	err = loop_add(config->loop, all->mailbox.fd, EPOLLIN, on_mail, all);
+	if (!err)
+		err = loop_add(config->loop, all->listen_fd, EPOLLIN, on_connect, all);
+	*out = all;
+	return err;
+close_mailbox:
+	mailbox_destroy(&all->mailbox);
+free_all:
+	free(all);
+	return err;
+}
+
+void clients_destroy(struct clients *all)
+{
+	while (!list_empty(&all->list))
+		client_gone(container_of(all->list.next, struct client, node));
+	loop_remove(all->config.loop, all->listen_fd);
+	loop_remove(all->config.loop, all->mailbox.fd);
+	close(all->listen_fd);
+	unlink(all->path);
+	mailbox_drain(&all->mailbox, all);
+	mailbox_destroy(&all->mailbox);
+	free(all);
+}
+
+struct mailbox *clients_mailbox(struct clients *all)
+{
+	return &all->mailbox;
+}
+
+void clients_show(struct clients *all, struct writer *w)
+{
+	static const struct writer_column columns[] = {
+		{"pid", "PID", -7}, {"uid", "UID", -6}, {"sockets", "Sockets", -8}, {"regions", "Regions", -8},
+		{"overrides", "Options", 0}, {NULL, NULL, 0},
+	};
+
+	writer_table(w, "clients", columns);
+	list_for_each(n, &all->list) {
+		struct client *c = container_of(n, struct client, node);
+		uint32_t held = 0;
+
+		for (uint32_t i = 0; i < c->sock.hold_count; i++)
+			held += count_held(&c->sock.holds[i]);
+		writer_row(w);
+		writer_u64(w, "pid", c->sock.pid);
+		writer_u64(w, "uid", c->sock.uid);
+		writer_u64(w, "sockets", held);
+		writer_u64(w, "regions", c->sock.hold_count);
+		writer_text(w, "overrides", c->overrides);
+		writer_row_end(w);
+	}
+	writer_table_end(w);
+}

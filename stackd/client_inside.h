@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* client_inside.h - what client.c (life) and client_request.c (requests) share. */
+#ifndef STACKD_CLIENT_INSIDE_H
+#define STACKD_CLIENT_INSIDE_H
+
+#include "client.h"
+#include "stackd_msg.h"
+
+struct client {
+	struct sock_client sock;
+	struct clients *all;
+	struct list node;
+	int fd;			 /* its connection */
+	int kick[SHARDS_MAX];	 /* eventfds; -1 */
+	char overrides[STACKD_TEXT_MAX];
+	bool attached, leaving;
+};
+
+struct clients {
+	struct clients_config config;
+	struct mailbox mailbox;
+	struct sock_ports *ports;
+	struct list list;
+	uint32_t count;
+	int listen_fd;
+	char path[108];
+};
+
+/* Attaches the shared memory of a new client.  0 or -errno. */
+int client_attach(struct client *);
+/* A client for a child process: holds what its parent holds.  0 or -errno. */
+int client_clone(struct client *parent, int *child_fd, struct client **out);
+
+/* Answers one request; fds of the answer are borrowed. */
+#define CLIENT_FDS_MAX (SHARDS_MAX + 3)
+struct client_answer {
+	struct stackd_reply reply;
+	int fd[CLIENT_FDS_MAX];
+	bool close_fd[CLIENT_FDS_MAX]; /* after it was sent */
+};
+void client_request(struct client *, const struct stackd_request *, int fd, struct client_answer *);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* handover.c - what one shard sends to another: frames that came to the wrong one, connections that
+ * move to where their SYN-ACK arrived, neighbours, submissions.
+ *
+ * There is no directory of who owns what: a segment that nobody knows here is offered to the other
+ * shards in turn.  That costs nothing as long as frames arrive where they belong, and leaves
+ * nothing shared to keep up to date.  A plain SYN is not offered: listeners are on every shard. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard_inside.h"
+
+struct frame_mail {
+	struct mail mail;
+	uint32_t interface, hops, origin;
+	struct frame frame;
+	uint8_t data[];
+};
+
+struct neighbour_mail {
+	struct mail mail;
+	struct net_neighbour neighbour;
+};
+
+struct sqe_mail {
+	struct mail mail;
+	struct sock_client *client;
+	struct stackd_sqe sqe;
+	bool for_all;
+};
+
+/* A connection on its way, with the frame that made it move. */
+struct move_mail {
+	struct mail mail;
+	struct sock *sock;
+	struct frame_mail *frame;
+	uint8_t record[];
+};
+
+static struct shard *next_shard(struct shard *sh)
+{
+	return sh->config.peers[(sh->config.index + 1) % sh->config.count];
+}
+
+static bool plain_syn(const struct net_segment *seg)
+{
+	return seg->l4_len >= 20 && (seg->l4[13] & 0x12) == 0x02;
+}
+
+/* --- frames ------------------------------------------------------------------------------------- */
+
+static void deliver_move(void *to, struct mail *m)
+{
+	struct move_mail *move = container_of(m, struct move_mail, mail);
+	struct shard *sh = to;
+	struct tcp_conn *conn = tcp_import(sh->tcp, move->record, sh->now);
+
+	sock_adopt(sh->socks, move->sock, conn);
+	if (conn)
+		shard_frame(sh, move->frame->interface, &move->frame->frame);
+	free(move->frame);
+	free(move);
+}
+
+/* Gives the connection in SYN-SENT to the shard where its answer arrived.  False: it isn't one. */
+static bool move_to_origin(struct shard *sh, struct frame_mail *f, struct tcp_conn *conn)
+{
+	struct move_mail *move = malloc(sizeof(*move) + tcp_export_size());
+	struct sock *s = tcp_user(conn);
+
+	if (!move || !s || !tcp_export(sh->tcp, conn, move->record)) {
+		free(move);
+		return false;
+	}
+	*move = (struct move_mail){.mail.deliver = deliver_move, .sock = s, .frame = f};
+	sock_depart(sh->socks, s, f->origin);
+	mailbox_post(&sh->config.peers[f->origin]->mailbox, &move->mail);
+	return true;
+}
+
+static void deliver_frame(void *to, struct mail *m);
+
+static void offer_on(struct shard *sh, struct frame_mail *f, const struct net_segment *seg)
+{
+	if (++f->hops < sh->config.count) {
+		mailbox_post(&next_shard(sh)->mailbox, &f->mail);
+		return;
+	}
+	tcp_reject(sh->tcp, seg, sh->now);
+	free(f);
+}
+
+static void deliver_frame(void *to, struct mail *m)
+{
+	struct frame_mail *f = container_of(m, struct frame_mail, mail);
+	struct shard *sh = to;
+	struct net_result r;
+	struct tcp_conn *conn;
+
+	if (net_input(sh->net, f->interface, &f->frame, sh->now, &r) != NET_SEGMENT) {
+		free(f);
+		return;
+	}
+	conn = tcp_lookup(sh->tcp, &r.segment);
+	if (conn && move_to_origin(sh, f, conn))
+		return;
+	if (tcp_input(sh->tcp, &r.segment, sh->now, &conn) == TCP_NOT_FOUND) {
+		offer_on(sh, f, &r.segment);
+		return;
+	}
+	free(f);
+}
+
+void handover_frame(struct shard *sh, uint32_t interface, const struct frame *frame,
+		    const struct net_segment *seg)
+{
+	struct frame_mail *f;
+	uint32_t at = 0;
+
+	if (sh->config.count == 1 || plain_syn(seg) || !(f = malloc(sizeof(*f) + frame->len))) {
+		tcp_reject(sh->tcp, seg, sh->now);
+		return;
+	}
+	*f = (struct frame_mail){.mail.deliver = deliver_frame, .interface = interface, .hops = 1,
+				 .origin = sh->config.index, .frame = *frame};
+	for (uint32_t i = 0; i < frame->span_count; at += frame->span[i++].len)
+		memcpy(f->data + at, frame->span[i].base, frame->span[i].len);
+	f->frame.span_count = 1;
+	f->frame.span[0] = (struct span){f->data, frame->len};
+	count(&sh->counters, COUNT_shard_handover);
+	mailbox_post(&next_shard(sh)->mailbox, &f->mail);
+}
+
+/* --- neighbours and submissions ------------------------------------------------------------------- */
+
+static void deliver_neighbour(void *to, struct mail *m)
+{
+	struct neighbour_mail *n = container_of(m, struct neighbour_mail, mail);
+	struct shard *sh = to;
+
+	net_learn(sh->net, &n->neighbour, sh->now);
+	free(n);
+}
+
+void handover_neighbour(struct shard *sh, const struct net_neighbour *neighbour)
+{
+	for (uint32_t i = 0; i < sh->config.count; i++) {
+		struct neighbour_mail *n = i == sh->config.index ? NULL : malloc(sizeof(*n));
+
+		if (!n)
+			continue;
+		*n = (struct neighbour_mail){.mail.deliver = deliver_neighbour, .neighbour = *neighbour};
+		mailbox_post(&sh->config.peers[i]->mailbox, &n->mail);
+	}
+}
+
+static void deliver_sqe(void *to, struct mail *m)
+{
+	struct sqe_mail *q = container_of(m, struct sqe_mail, mail);
+	struct shard *sh = to;
+
+	if (!atomic_load(&q->client->expelled))
+		sock_submit(sh->socks, q->client, &q->sqe, q->for_all, sh->now);
+	free(q);
+}
+
+static void post_sqe(struct shard *sh, uint32_t to, const struct sock_letter *l, bool for_all)
+{
+	struct sqe_mail *q = l->client ? malloc(sizeof(*q)) : NULL;
+
+	if (!q)
+		return;
+	*q = (struct sqe_mail){.mail.deliver = deliver_sqe, .client = l->client, .sqe = l->sqe, .for_all = for_all};
+	mailbox_post(&sh->config.peers[to]->mailbox, &q->mail);
+}
+
+static void post_control(struct shard *sh, const struct sock_letter *l)
+{
+	struct shard_letter *c = malloc(sizeof(*c));
+
+	if (!c)
+		return;
+	c->mail.deliver = sh->on_letter;
+	c->letter = *l;
+	mailbox_post(sh->config.control, &c->mail);
+}
+
+void handover_letters(struct shard *sh)
+{
+	struct sock_letter l;
+
+	while (sock_next_letter(sh->socks, &l)) {
+		switch (l.kind) {
+		case SOCK_TO_SHARD:
+			post_sqe(sh, l.shard, &l, false);
+			break;
+		case SOCK_TO_ALL:
+			for (uint32_t i = 0; i < sh->config.count; i++)
+				if (i != sh->config.index)
+					post_sqe(sh, i, &l, true);
+			break;
+		default:
+			post_control(sh, &l);
+		}
+	}
+}
