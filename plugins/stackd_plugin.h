@@ -278,6 +278,17 @@ struct sp_plugin {
 #ifndef SP_SYMBOL
 #define SP_SYMBOL stackd_plugin /* a built-in plugin is compiled with another name */
 #endif
-extern const struct sp_plugin SP_SYMBOL;
+#ifdef __GNUC__
+#define SP_EXPORT __attribute__((visibility("default"))) /* seen though all else is hidden */
+#else
+#define SP_EXPORT
+#endif
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern SP_EXPORT const struct sp_plugin SP_SYMBOL;
+#ifdef __cplusplus
+}
+#endif
 
 #endif
