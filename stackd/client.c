@@ -448,14 +448,19 @@ free_all:
 	return err;
 }
 
-void clients_destroy(struct clients *all)
+void clients_leave(struct clients *all)
 {
 	while (!list_empty(&all->list))
 		client_gone(container_of(all->list.next, struct client, node));
 	loop_remove(all->config.loop, all->listen_fd);
-	loop_remove(all->config.loop, all->mailbox.fd);
 	close(all->listen_fd);
 	unlink(all->path);
+	mailbox_drain(&all->mailbox, all);
+}
+
+void clients_destroy(struct clients *all)
+{
+	loop_remove(all->config.loop, all->mailbox.fd);
 	mailbox_drain(&all->mailbox, all);
 	mailbox_destroy(&all->mailbox);
 	free(all);

@@ -29,7 +29,9 @@ struct clients;
 
 /* Listens on client.sock.  0 or -errno with a sentence. */
 int clients_create(const struct clients_config *, struct clients **out, char error[static CONFIG_ERROR_MAX]);
-/* All clients go (what they hold is reset); the socket's file is removed. */
+/* All clients go (what they hold is reset), the socket's file is removed; the shards still run. */
+void clients_leave(struct clients *);
+/* After the shards have stopped. */
 void clients_destroy(struct clients *);
 /* The mailbox that shards' letters go to. */
 struct mailbox *clients_mailbox(struct clients *);
