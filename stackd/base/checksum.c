@@ -74,15 +74,29 @@ static uint64_t blocks_copy(uint8_t *dst, const uint8_t *src, size_t n)
 static inline uint64_t tail_add(const uint8_t *p, size_t len)
 {
 	uint64_t sum = 0, word;
+	uint32_t half;
+	uint16_t pair;
 
 	for (; len >= 8; len -= 8, p += 8) {
 		memcpy(&word, p, 8);
 		sum += (word & 0xffffffff) + (word >> 32);
 	}
-	if (len > 0) {
-		word = 0;
-		memcpy(&word, p, len);
-		sum += (word & 0xffffffff) + (word >> 32);
+	/* by fixed sizes: a memcpy of unknown length would be a call */
+	if (len & 4) {
+		memcpy(&half, p, 4);
+		sum += half;
+		p += 4;
+	}
+	if (len & 2) {
+		memcpy(&pair, p, 2);
+		sum += pair;
+		p += 2;
+	}
+	if (len & 1) {
+		const uint8_t padded[2] = {*p, 0};
+
+		memcpy(&pair, padded, 2);
+		sum += pair;
 	}
 	return sum;
 }
