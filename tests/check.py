@@ -145,6 +145,9 @@ def set_up(flavour, child):
     stamp = os.path.join(flavour.path, "check.options")
     if os.path.exists(os.path.join(flavour.path, "build.ninja")):
         if not flavour.options or read_text(stamp) == ours:
+            # so that tests registered since then are known
+            refresh = ["ninja", "-C", flavour.path, "build.ninja"]
+            child.run(refresh, environment(flavour), os.path.join(flavour.path, "setup.log"), lambda line: None)
             return None
     shutil.rmtree(flavour.path, ignore_errors=True)
     os.makedirs(flavour.path)
