@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_af_xdp.c - the AF_XDP driver on a veth pair in a network namespace of this process's own,
+ * which ends with it.  The far end is an AF_PACKET socket.  Needs root; exits with 77 without. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <bpf/libbpf.h>
+
+#include "base/addr.h"
+#include "driver/driver.h"
+#include "frames.h"
+
+#define NEAR "va"
+#define FAR  "vb"
+
+static struct addr ours[2];
+static uint8_t buf[70000];
+
+static ns_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (ns_t)t.tv_sec * NS_PER_S + (ns_t)t.tv_nsec;
+}
+
+static void run(const char *command)
+{
+	if (system(command) != 0)
+		fail_msg("%s", command);
+}
+
+static void make_veth(unsigned queues, unsigned mtu)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "ip link del " NEAR " 2>/dev/null; "
+		 "ip link add " NEAR " numrxqueues %u numtxqueues %u type veth peer name " FAR
+		 " numrxqueues %u numtxqueues %u && "
+		 "for i in " NEAR " " FAR "; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; "
+		 "ip link set $i mtu %u up || exit 1; done",
+		 queues, queues, queues, queues, mtu);
+	run(command);
+}
+
+static int open_packet(const char *interface, int vnet)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), one = 1, bytes = 64 << 20;
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+
+	assert_true(fd >= 0);
+	to.sll_ifindex = (int)if_nametoindex(interface);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)), 0);
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)), 0);
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &vnet, sizeof(vnet)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+static struct driver_config config(enum af_xdp_mode mode)
+{
+	struct driver_config c = {.interface = NEAR, .shards = 1, .mode = mode};
+
+	c.addresses = ours;
+	c.address_count = 2;
+	return c;
+}
+
+static struct driver *open_driver(enum af_xdp_mode mode)
+{
+	struct driver_config c = config(mode);
+	char error[DRIVER_ERROR_MAX] = "";
+	struct driver *d = NULL;
+
+	if (af_xdp_open(&c, &d, error) != 0)
+		fail_msg("%s", error);
+	print_message("%s, %s; %s\n", d->caps.name, d->caps.mode, d->caps.why_not_better);
+	return d;
+}
+
+static bool attached(void)
+{
+	uint32_t id = 0;
+
+	assert_int_equal(bpf_xdp_query_id((int)if_nametoindex(NEAR), 0, &id), 0);
+	return id != 0;
+}
+
+/* The next frame within a second, copied; 0: none came. */
+static uint32_t receive(struct driver *d, uint8_t *out, struct frame *f)
+{
+	ns_t end = now_ns() + NS_PER_S;
+
+	while (now_ns() < end) {
+		struct pollfd p = {.fd = d->fd, .events = POLLIN};
+		uint32_t at = 0;
+
+		if (d->ops->rx(d, now_ns(), f, 1) == 1) {
+			for (unsigned i = 0; i < f->span_count; i++) {
+				memcpy(out + at, f->span[i].base, f->span[i].len);
+				at += f->span[i].len;
+			}
+			assert_int_equal(at, f->len);
+			d->ops->rx_release(d);
+			return at;
+		}
+		d->ops->rx_release(d);
+		if (!d->ops->rx_ready(d, now_ns()))
+			poll(&p, 1, 100);
+	}
+	return 0;
+}
+
+static void expect_nothing(struct driver *d)
+{
+	struct pollfd p = {.fd = d->fd, .events = POLLIN};
+	struct frame f;
+
+	if (!d->ops->rx_ready(d, now_ns()))
+		assert_int_equal(poll(&p, 1, 50), 0);
+	assert_int_equal(d->ops->rx(d, now_ns(), &f, 1), 0);
+	d->ops->rx_release(d);
+}
+
+static void far_send(int fd, const uint8_t *frame, uint32_t len)
+{
+	assert_int_equal(send(fd, frame, len, 0), len);
+}
+
+static void check_rx(enum af_xdp_mode mode)
+{
+	struct driver *d = open_driver(mode);
+	int far = open_packet(FAR, 0);
+	uint8_t got[2000];
+	struct frame f;
+
+	assert_true(attached());
+	for (uint32_t i = 0; i < 3000; i++) {
+		struct test_frame t = {.seq = i, .payload = 6 + i % 1455};
+		uint32_t len = test_build(buf, &t);
+
+		far_send(far, buf, len);
+		assert_int_equal(receive(d, got, &f), len);
+		assert_memory_equal(got, buf, len);
+		assert_int_equal(f.csum, FRAME_CSUM_UNKNOWN);
+	}
+	close(far);
+	d->ops->close(d);
+	assert_false(attached());
+}
+
+static void test_rx(void **state)
+{
+	(void)state;
+	make_veth(1, 1500);
+	check_rx(AF_XDP_GENERIC);
+	check_rx(AF_XDP_NATIVE);
+	check_rx(AF_XDP_AUTO);
+}
+
+static uint32_t build_arp(uint8_t *f, const char *sender, const char *target)
+{
+	memset(f, 0, 60);
+	memset(f, 0xff, 6);
+	f[6] = 2;
+	memcpy(f + 12, (const uint8_t[]){0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1}, 10);
+	inet_pton(AF_INET, sender, f + 28);
+	inet_pton(AF_INET, target, f + 38);
+	return 60;
+}
+
+/* ICMPv6 of `type` about `target`, to a group. */
+static uint32_t build_nd(uint8_t *f, uint8_t type, const char *target)
+{
+	memset(f, 0, 86);
+	memcpy(f, (const uint8_t[]){0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x86, 0xdd, 0x60},
+	       15);
+	f[19] = 32;
+	f[20] = 58;
+	f[21] = 255;
+	inet_pton(AF_INET6, "fe80::9", f + 22);
+	inet_pton(AF_INET6, "ff02::1", f + 38);
+	f[54] = type;
+	inet_pton(AF_INET6, target, f + 62);
+	return 86;
+}
+
+/* What is sent from afar reaches stackd, or else the kernel. */
+static void check_verdict(struct driver *d, int far, int kernel, uint32_t len, bool to_us)
+{
+	struct pollfd p = {.fd = kernel, .events = POLLIN};
+	uint8_t got[2000];
+	struct frame f;
+
+	far_send(far, buf, len);
+	if (to_us) {
+		assert_int_equal(receive(d, got, &f), len);
+		assert_memory_equal(got, buf, len);
+		assert_int_equal(poll(&p, 1, 0), 0);
+		return;
+	}
+	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_true(recv(kernel, got, sizeof(got), 0) > 0);
+	expect_nothing(d);
+}
+
+static void check_steering(enum af_xdp_mode mode)
+{
+	struct driver *d = open_driver(mode);
+	int far = open_packet(FAR, 0), kernel = open_packet(NEAR, 0);
+	struct test_frame t4 = {.payload = 100}, t6 = {.ipv6 = true, .payload = 100};
+	uint8_t local[16] = {0xfe, 0x80};
+	uint32_t len;
+
+	check_verdict(d, far, kernel, test_build(buf, &t4), true);
+	len = test_build(buf, &t4);
+	buf[33] = 99; /* 10.9.0.99 */
+	check_verdict(d, far, kernel, len, false);
+	check_verdict(d, far, kernel, test_build(buf, &t6), true);
+	len = test_build(buf, &t6);
+	buf[53] = 3; /* fd00::3 */
+	check_verdict(d, far, kernel, len, false);
+	len = test_build(buf, &t6); /* our link-local address */
+	memcpy(local + 8,
+	       (const uint8_t[]){(uint8_t)(d->caps.mac[0] ^ 2), d->caps.mac[1], d->caps.mac[2],
+				 0xff, 0xfe, d->caps.mac[3], d->caps.mac[4], d->caps.mac[5]},
+	       8);
+	memcpy(buf + 38, local, 16);
+	check_verdict(d, far, kernel, len, true);
+	check_verdict(d, far, kernel, build_arp(buf, "10.9.0.1", "10.9.0.2"), true);
+	check_verdict(d, far, kernel, build_arp(buf, "10.9.0.2", "10.9.0.1"), true);
+	check_verdict(d, far, kernel, build_arp(buf, "10.9.0.1", "10.9.0.3"), false);
+	check_verdict(d, far, kernel, build_nd(buf, 135, "fd00::2"), true);
+	check_verdict(d, far, kernel, build_nd(buf, 135, "fd00::3"), false);
+	check_verdict(d, far, kernel, build_nd(buf, 136, "fd00::3"), true);
+	check_verdict(d, far, kernel, build_nd(buf, 134, "fd00::2"), false);
+	len = test_build(buf, &t4);
+	buf[13] = 0x88; /* not an EtherType of ours */
+	check_verdict(d, far, kernel, len, false);
+	len = test_build(buf, &t4); /* a tagged frame */
+	memmove(buf + 16, buf + 12, len - 12);
+	memcpy(buf + 12, (const uint8_t[]){0x81, 0, 0, 5}, 4);
+	check_verdict(d, far, kernel, len + 4, false);
+	for (uint32_t cut = 14; cut < 54; cut++) { /* cut short anywhere: no harm */
+		test_build(buf, &t6);
+		far_send(far, buf, cut);
+	}
+	close(far);
+	close(kernel);
+	d->ops->close(d);
+}
+
+static void test_steering(void **state)
+{
+	(void)state;
+	make_veth(1, 1500);
+	check_steering(AF_XDP_GENERIC);
+	check_steering(AF_XDP_NATIVE);
+}
+
+static void check_tx(enum af_xdp_mode mode, uint32_t payload_max)
+{
+	struct driver *d = open_driver(mode);
+	int far = open_packet(FAR, 0);
+	uint32_t sent = 0, got = 0;
+	ns_t end = now_ns() + 10 * NS_PER_S;
+	static uint8_t in[70000];
+
+	while (got < 3000 && now_ns() < end) {
+		for (int i = 0; i < 200 && sent < 3000; i++) {
+			struct test_frame t = {.seq = sent,
+					       .payload = 6 + sent % (payload_max - 5)};
+			uint32_t len = test_build(buf, &t), rest = len - 54;
+			struct tx_frame f = {.head = buf, .head_len = 54, .data_count = 2};
+
+			f.data[0] = (struct span){buf + 54, rest / 3};
+			f.data[1] = (struct span){buf + 54 + rest / 3, rest - rest / 3};
+			if (d->ops->tx(d, now_ns(), &f) == -ENOBUFS)
+				break;
+			sent++;
+		}
+		d->ops->flush(d, now_ns());
+		while (got < sent) {
+			struct test_frame t = {.seq = got, .payload = 6 + got % (payload_max - 5)};
+			ssize_t n = recv(far, in, sizeof(in), MSG_DONTWAIT);
+
+			if (n < 0)
+				break;
+			assert_int_equal(n, test_build(buf, &t));
+			assert_memory_equal(in, buf, (size_t)n);
+			got++;
+		}
+	}
+	assert_int_equal(got, 3000);
+	{
+		struct tx_frame f = {.head = buf, .head_len = 54, .data_count = 1};
+
+		f.data[0] = (struct span){buf, d->caps.gso_max - 53};
+		assert_int_equal(d->ops->tx(d, 0, &f), -EMSGSIZE);
+	}
+	close(far);
+	d->ops->close(d);
+}
+
+static void test_tx(void **state)
+{
+	(void)state;
+	make_veth(1, 1500);
+	check_tx(AF_XDP_GENERIC, 1460);
+	check_tx(AF_XDP_NATIVE, 1460);
+}
+
+static void test_large_mtu(void **state)
+{
+	static uint8_t got[10000];
+
+	(void)state;
+	make_veth(1, 9000);
+	for (enum af_xdp_mode mode = AF_XDP_NATIVE; mode <= AF_XDP_GENERIC; mode++) {
+		struct test_frame t = {.seq = 5, .payload = 8960};
+		uint32_t len = test_build(buf, &t);
+		struct driver *d;
+		struct frame f;
+		int far;
+
+		check_tx(mode, 8960);
+		d = open_driver(mode);
+		far = open_packet(FAR, 0);
+		test_build(buf, &t);
+		far_send(far, buf, len);
+		assert_int_equal(receive(d, got, &f), len);
+		assert_true(f.span_count >= 2 && f.span[0].len >= 256);
+		assert_memory_equal(got, buf, len);
+		close(far);
+		d->ops->close(d);
+	}
+}
+
+/* A veth peer's large segment, whole in generic mode. */
+static void test_super_frames(void **state)
+{
+	struct driver *d;
+	int far;
+	static uint8_t out[70000], got[70000];
+	struct virtio_net_hdr vnet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				      .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				      .hdr_len = 54,
+				      .gso_size = 1460,
+				      .csum_start = 34,
+				      .csum_offset = 16};
+	struct frame f;
+
+	(void)state;
+	make_veth(1, 1500);
+	d = open_driver(AF_XDP_AUTO);
+	assert_string_equal(d->caps.mode, "generic copy need-wakeup sg");
+	assert_non_null(strstr(d->caps.why_not_better, "zero-copy"));
+	far = open_packet(FAR, 1);
+	for (uint32_t i = 0; i < 500; i++) {
+		struct test_frame t = {.seq = i, .payload = i == 0 ? 65481 : 1461 + i * 127};
+		uint32_t len = test_build(buf, &t);
+
+		test_make_partial(buf, &t);
+		memcpy(out, &vnet, sizeof(vnet));
+		memcpy(out + sizeof(vnet), buf, len);
+		far_send(far, out, len + (uint32_t)sizeof(vnet));
+		assert_int_equal(receive(d, got, &f), len);
+		assert_memory_equal(got, buf, len);
+		assert_true(f.span[0].len >= 256);
+		if (i == 0)
+			print_message("%u bytes in %u spans\n", f.len, f.span_count);
+	}
+	close(far);
+	d->ops->close(d);
+}
+
+/* More than fits: what comes is whole, in order, and what doesn't is counted. */
+static void test_overflow(void **state)
+{
+	struct driver *d;
+	struct driver_stats stats;
+	uint32_t got = 0, last = 0;
+	int far;
+
+	(void)state;
+	make_veth(1, 1500);
+	d = open_driver(AF_XDP_GENERIC);
+	far = open_packet(FAR, 0);
+	for (uint32_t i = 1; i <= 5000; i++) {
+		struct test_frame t = {.seq = i, .payload = 6};
+
+		far_send(far, buf, test_build(buf, &t));
+	}
+	for (int idle = 0; idle < 3; idle++) {
+		struct frame in[FRAME_BURST_MAX];
+		uint32_t n = d->ops->rx(d, 0, in, FRAME_BURST_MAX);
+
+		for (uint32_t i = 0; i < n; i++) {
+			assert_true(get_be32(in[i].span[0].base + 38) > last);
+			last = get_be32(in[i].span[0].base + 38);
+		}
+		got += n;
+		d->ops->rx_release(d);
+		if (n > 0)
+			idle = 0;
+	}
+	d->ops->stats(d, &stats);
+	assert_true(got >= 500);
+	assert_int_equal(stats.rx_frames, got);
+	assert_int_equal(stats.rx_dropped, 5000 - got);
+	close(far);
+	d->ops->close(d);
+}
+
+static void test_killed_leaves_nothing(void **state)
+{
+	(void)state;
+	make_veth(1, 1500);
+	for (enum af_xdp_mode mode = AF_XDP_NATIVE; mode <= AF_XDP_GENERIC; mode++) {
+		int ready[2];
+		char byte;
+		pid_t child;
+		struct driver *d;
+
+		assert_int_equal(pipe(ready), 0);
+		child = fork();
+		if (child == 0) {
+			struct driver_config c = config(mode);
+			char error[DRIVER_ERROR_MAX];
+
+			byte = af_xdp_open(&c, &d, error) == 0 ? 'y' : 'n';
+			if (write(ready[1], &byte, 1) == 1)
+				pause();
+			_exit(1);
+		}
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		assert_int_equal(byte, 'y');
+		assert_true(attached());
+		if (mode == AF_XDP_NATIVE) {
+			struct driver_config c = config(mode);
+			char error[DRIVER_ERROR_MAX];
+
+			assert_int_equal(af_xdp_open(&c, &d, error), -EBUSY);
+			print_message("%s\n", error);
+		}
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		for (int i = 0; i < 100 && attached(); i++)
+			usleep(10000);
+		assert_false(attached());
+		d = open_driver(mode); /* at once: the queue may still be busy for a while */
+		d->ops->close(d);
+		close(ready[0]);
+		close(ready[1]);
+	}
+}
+
+static void test_queues(void **state)
+{
+	struct driver_config c = config(AF_XDP_GENERIC);
+	char error[DRIVER_ERROR_MAX];
+	struct driver *d[2];
+	uint32_t got[2] = {0}, queues = 0;
+	int far;
+
+	(void)state;
+	make_veth(4, 1500);
+	c.shards = 5;
+	assert_int_equal(af_xdp_open(&c, &d[0], error), -EINVAL);
+	print_message("%s\n", error);
+	assert_non_null(strstr(error, "4 queues"));
+	assert_non_null(strstr(error, "af_packet"));
+	c.shards = 2;
+	c.shard = 1;
+	assert_int_equal(af_xdp_open(&c, &d[1], error), -EINVAL); /* shard 0 comes first */
+	c.shard = 0;
+	assert_int_equal(af_xdp_open(&c, &d[0], error), 0);
+	c.shard = 1;
+	assert_int_equal(af_xdp_open(&c, &d[1], error), 0);
+	far = open_packet(FAR, 0);
+	for (uint32_t i = 0; i < 256; i++) {
+		struct test_frame t = {.seq = i, .payload = 6};
+
+		test_build(buf, &t);
+		buf[35] = (uint8_t)i; /* the source port chooses the queue */
+		far_send(far, buf, 60);
+	}
+	for (unsigned s = 0; s < 2; s++) {
+		struct pollfd p = {.fd = d[s]->fd, .events = POLLIN};
+		struct frame in[FRAME_BURST_MAX];
+		uint32_t n;
+
+		assert_int_equal(poll(&p, 1, 1000), 1);
+		while ((n = d[s]->ops->rx(d[s], 0, in, FRAME_BURST_MAX)) > 0) {
+			for (uint32_t i = 0; i < n; i++) {
+				assert_int_equal(in[i].queue % 2, s);
+				queues |= 1u << in[i].queue;
+			}
+			got[s] += n;
+			d[s]->ops->rx_release(d[s]);
+		}
+		assert_int_equal(poll(&p, 1, 0), 0);
+	}
+	assert_int_equal(got[0] + got[1], 256);
+	assert_true((queues & 5) && (queues & 10));
+	close(far);
+	d[0]->ops->close(d[0]);
+	assert_true(attached());
+	d[1]->ops->close(d[1]);
+	assert_false(attached());
+}
+
+static void test_refusals(void **state)
+{
+	struct driver_config c = config(AF_XDP_AUTO);
+	char error[DRIVER_ERROR_MAX];
+	struct driver *d, *second;
+	int status;
+	pid_t child;
+
+	(void)state;
+	make_veth(1, 1500);
+	c.interface = "nosuch0";
+	assert_int_equal(af_xdp_open(&c, &d, error), -ENODEV);
+	print_message("%s\n", error);
+	assert_non_null(strstr(error, FAR));
+	c.interface = "lo";
+	assert_int_equal(af_xdp_open(&c, &d, error), -EOPNOTSUPP);
+	c.interface = NEAR;
+	c.require_zerocopy = true;
+	assert_int_equal(af_xdp_open(&c, &d, error), -EOPNOTSUPP);
+	print_message("%s\n", error);
+	assert_non_null(strstr(error, "zero-copy"));
+	c.mode = AF_XDP_GENERIC;
+	assert_int_equal(af_xdp_open(&c, &d, error), -EINVAL);
+	c = config(AF_XDP_AUTO);
+	c.require_native = true;
+	assert_int_equal(af_xdp_open(&c, &d, error), 0);
+	assert_non_null(strstr(d->caps.mode, "native"));
+	assert_int_equal(af_xdp_open(&c, &second, error), -EBUSY);
+	d->ops->close(d);
+	child = fork();
+	if (child == 0)
+		_exit(setuid(65534) == 0 && af_xdp_open(&c, &d, error) == -EPERM &&
+			      strstr(error, "root")
+			  ? 0
+			  : 1);
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+	run("ip link set " NEAR " down");
+	assert_int_equal(af_xdp_open(&c, &d, error), -ENETDOWN);
+	print_message("%s\n", error);
+	assert_false(attached());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_rx),
+	    cmocka_unit_test(test_steering),
+	    cmocka_unit_test(test_tx),
+	    cmocka_unit_test(test_large_mtu),
+	    cmocka_unit_test(test_super_frames),
+	    cmocka_unit_test(test_overflow),
+	    cmocka_unit_test(test_killed_leaves_nothing),
+	    cmocka_unit_test(test_queues),
+	    cmocka_unit_test(test_refusals),
+	};
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
+		fprintf(stderr, "needs root, to make a network namespace\n");
+		return 77;
+	}
+	addr_parse("10.9.0.2", &ours[0]);
+	addr_parse("fd00::2", &ours[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
