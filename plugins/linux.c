@@ -104,7 +104,7 @@ static int linux_describe(const struct sp_conn *c, const void *st, char *line, s
 static const struct sp_param params[] = {
     {"min", SP_TYPE_TIME, offsetof(struct params, min), "200ms", "1ms", "60s",
      "the least that is added to SRTT"},
-    {"max", SP_TYPE_TIME, offsetof(struct params, max), "120s", "1s", "1h", "never wait longer"},
+    {"max", SP_TYPE_TIME, offsetof(struct params, max), "120s", "1s", "120s", "never wait longer"},
     {"initial", SP_TYPE_TIME, offsetof(struct params, initial), "1s", "1ms", "60s",
      "before the first sample"},
     RTO_PARAM_RESET(struct params),

@@ -44,7 +44,7 @@ static inline uint64_t prr_window(struct prr *p, uint64_t ssthresh, uint64_t pip
 	if (p->out == 0 && sndcnt < mss) /* the fast retransmit itself */
 		sndcnt = mss;
 	p->flight_last = pipe;
-	return pipe + sndcnt;
+	return pipe + sndcnt > mss ? pipe + sndcnt : mss;
 }
 
 #endif

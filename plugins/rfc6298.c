@@ -75,7 +75,7 @@ static int rfc6298_describe(const struct sp_conn *c, const void *st, char *line,
 static const struct sp_param params[] = {
     {"min", SP_TYPE_TIME, offsetof(struct params, min), "200ms", "1ms", "60s",
      "never wait less; RFC 6298 asks for 1s"},
-    {"max", SP_TYPE_TIME, offsetof(struct params, max), "60s", "1s", "1h", "never wait longer"},
+    {"max", SP_TYPE_TIME, offsetof(struct params, max), "60s", "1s", "120s", "never wait longer"},
     {"initial", SP_TYPE_TIME, offsetof(struct params, initial), "1s", "1ms", "60s",
      "before the first sample"},
     {"granularity", SP_TYPE_TIME, offsetof(struct params, granularity), "1ms", "1us", "1s",

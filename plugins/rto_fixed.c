@@ -38,7 +38,7 @@ static int fixed_describe(const struct sp_conn *c, const void *st, char *line, s
 }
 
 static const struct sp_param params[] = {
-    {"time", SP_TYPE_TIME, offsetof(struct params, time), "1s", "1ms", "1h",
+    {"time", SP_TYPE_TIME, offsetof(struct params, time), "1s", "1ms", "120s",
      "the retransmission time"},
     {0},
 };

@@ -71,7 +71,7 @@ static const struct sp_param params[] = {
      "TimeoutInterval before the first sample"},
     {"min", SP_TYPE_TIME, offsetof(struct params, min), "1ms", "1us", "60s",
      "never wait less; the book has no minimum"},
-    {"max", SP_TYPE_TIME, offsetof(struct params, max), "60s", "1s", "1h",
+    {"max", SP_TYPE_TIME, offsetof(struct params, max), "60s", "1s", "120s",
      "where doubling ends; the book has no maximum"},
     {0},
 };

@@ -186,7 +186,7 @@ enum sp_episode {
 	SP_ENTER,   /* loss found, recovery begins */
 	SP_EXIT,    /* recovery has ended */
 	SP_TIMEOUT, /* the retransmission timer expired */
-	SP_UNDO,    /* the last ENTER or TIMEOUT was a mistake */
+	SP_UNDO,    /* the last ENTER or TIMEOUT was a mistake: the core takes back the lost marks too */
 	SP_ECE,	    /* only from the core to cc: the peer echoes CE, once per window */
 	SP_IDLE,    /* only from the core to cc: sending starts again after an idle RTO (RFC 5681 4.1) */
 };
