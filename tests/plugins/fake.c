@@ -90,8 +90,11 @@ struct fake_plugin fake_plugin(enum sp_kind kind, const char *name, const char *
 	for (const struct sp_param *p = f.plugin->params; p && p->name; p++)
 		set_param(&f, p->name, p->def);
 	strncpy(text, params ? params : "", sizeof(text) - 1);
-	for (char *word; (word = strsep(&rest, " ")) && *word;)
-		set_param(&f, strsep(&word, "="), word);
+	for (char *value; (value = strsep(&rest, " ")) && *value;) {
+		char *word = strsep(&value, "=");
+
+		set_param(&f, word, value ? value : "");
+	}
 	return f;
 }
 
