@@ -143,7 +143,7 @@ static void nothing(struct shard *sh, void *arg)
 	(void)arg;
 }
 
-static void on_all_shards(struct clients *all, void (*fn)(struct shard *, void *), void *arg)
+void clients_on_shards(struct clients *all, void (*fn)(struct shard *, void *), void *arg)
 {
 	for (uint32_t i = 0; i < all->config.shard_count; i++)
 		shard_call(all->config.shards[i], fn, arg);
@@ -157,8 +157,8 @@ static void client_gone(struct client *c)
 
 	if (c->attached) {
 		atomic_store(&c->sock.expelled, true);
-		on_all_shards(all, remove_from_shard, c);
-		on_all_shards(all, nothing, NULL);
+		clients_on_shards(all, remove_from_shard, c);
+		clients_on_shards(all, nothing, NULL);
 	}
 	loop_remove(all->config.loop, c->fd);
 	close(c->fd);
@@ -180,7 +180,7 @@ int client_attach(struct client *c)
 	if (err)
 		return err;
 	c->attached = true;
-	on_all_shards(c->all, add_to_shard, c);
+	clients_on_shards(c->all, add_to_shard, c);
 	return 0;
 }
 
@@ -195,25 +195,16 @@ static void clone_on_shard(struct shard *sh, void *arg)
 	sock_clone_holds(shard_socks(sh), &call->parent->sock, &call->child->sock);
 }
 
-static uint32_t count_held(const struct sock_holds *h)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i * 64 < h->region->head.sock_count; i++)
-		n += (uint32_t)__builtin_popcountll(atomic_load_explicit(&h->bits[i], memory_order_relaxed));
-	return n;
-}
-
 static int inherit(struct client *parent, struct client *child)
 {
 	struct clone_call call = {parent, child};
 	int err = client_attach(child);
 
 	for (uint32_t i = 0; !err && i < parent->sock.hold_count; i++)
-		if (count_held(&parent->sock.holds[i]))
+		if (client_count_held(&parent->sock.holds[i]))
 			err = add_holds(&child->sock, parent->sock.holds[i].region);
 	if (!err)
-		on_all_shards(child->all, clone_on_shard, &call);
+		clients_on_shards(child->all, clone_on_shard, &call);
 	return err;
 }
 
@@ -389,7 +380,7 @@ void clients_on_letter(void *to, struct mail *m)
 	free(letter);
 	switch (l.kind) {
 	case SOCK_UNLISTEN:
-		on_all_shards(all, unlisten_on_shard, l.sock);
+		clients_on_shards(all, unlisten_on_shard, l.sock);
 		shard_call(all->config.shards[sock_owner(l.sock->region, l.sock->slot)], free_listener, l.sock);
 		break;
 	case SOCK_REGION_EMPTY:
@@ -469,29 +460,4 @@ void clients_destroy(struct clients *all)
 struct mailbox *clients_mailbox(struct clients *all)
 {
 	return &all->mailbox;
-}
-
-void clients_show(struct clients *all, struct writer *w)
-{
-	static const struct writer_column columns[] = {
-		{"pid", "PID", -7}, {"uid", "UID", -6}, {"sockets", "Sockets", -8}, {"regions", "Regions", -8},
-		{"overrides", "Options", 0}, {NULL, NULL, 0},
-	};
-
-	writer_table(w, "clients", columns);
-	list_for_each(n, &all->list) {
-		struct client *c = container_of(n, struct client, node);
-		uint32_t held = 0;
-
-		for (uint32_t i = 0; i < c->sock.hold_count; i++)
-			held += count_held(&c->sock.holds[i]);
-		writer_row(w);
-		writer_u64(w, "pid", c->sock.pid);
-		writer_u64(w, "uid", c->sock.uid);
-		writer_u64(w, "sockets", held);
-		writer_u64(w, "regions", c->sock.hold_count);
-		writer_text(w, "overrides", c->overrides);
-		writer_row_end(w);
-	}
-	writer_table_end(w);
 }

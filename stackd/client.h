@@ -38,5 +38,8 @@ struct mailbox *clients_mailbox(struct clients *);
 /* What the shards do with a letter: for shard_on_letter. */
 void clients_on_letter(void *clients, struct mail *);
 void clients_show(struct clients *, struct writer *);
+/* The next listener, summed over the shards, and a process that holds it; false at the end.
+ * *cursor starts at 0. */
+bool clients_next_listener(struct clients *, uint64_t *cursor, struct tcp_listener_info *out, uint32_t *pid);
 
 #endif

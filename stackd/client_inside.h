@@ -31,6 +31,10 @@ int client_attach(struct client *);
 /* A client for a child process: holds what its parent holds.  0 or -errno. */
 int client_clone(struct client *parent, int *child_fd, struct client **out);
 
+/* Runs fn(shard, arg) on every shard, one after the other. */
+void clients_on_shards(struct clients *, void (*fn)(struct shard *, void *), void *arg);
+uint32_t client_count_held(const struct sock_holds *);
+
 /* Answers one request; fds of the answer are borrowed. */
 #define CLIENT_FDS_MAX (SHARDS_MAX + 3)
 struct client_answer {

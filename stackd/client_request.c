@@ -86,8 +86,7 @@ static void set_evq(struct client *c, const struct stackd_request *q, int fd, st
 	old = atomic_exchange(&c->sock.evq_fd[q->arg], fd);
 	if (old < 0)
 		return;
-	for (uint32_t i = 0; i < c->all->config.shard_count; i++)
-		shard_call(c->all->config.shards[i], nothing, NULL);
+	clients_on_shards(c->all, nothing, NULL);
 	close(old);
 }
 
@@ -247,11 +246,9 @@ static void listen_socket(struct client *c, const struct stackd_request *q, stru
 	call.listener = r ? region_listener(r) : NULL;
 	if (!call_socket(&call, a))
 		return;
-	for (uint32_t i = 0; i < c->all->config.shard_count; i++)
-		shard_call(c->all->config.shards[i], listen_on_shard, &call);
+	clients_on_shards(c->all, listen_on_shard, &call);
 	if (call.error) {
-		for (uint32_t i = 0; i < c->all->config.shard_count; i++)
-			shard_call(c->all->config.shards[i], unlisten_on_shard, &call);
+		clients_on_shards(c->all, unlisten_on_shard, &call);
 		refuse(a, call.error, "no memory for the listener");
 		return;
 	}

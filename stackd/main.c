@@ -159,6 +159,11 @@ static void show_clients(void *arg, struct writer *w)
 	clients_show(((struct daemon *)arg)->clients, w);
 }
 
+static bool next_listener(void *arg, uint64_t *cursor, struct tcp_listener_info *out, uint32_t *pid)
+{
+	return clients_next_listener(((struct daemon *)arg)->clients, cursor, out, pid);
+}
+
 static void on_signal(struct loop *loop, int fd, uint32_t events, void *arg)
 {
 	struct signalfd_siginfo info;
@@ -239,6 +244,7 @@ static int create_control(struct daemon *d, char error[static CONFIG_ERROR_MAX])
 		.loop = d->loop,
 		.apply_rules = apply_rules,
 		.show_clients = show_clients,
+		.next_listener = next_listener,
 		.arg = d,
 	};
 
