@@ -289,20 +289,18 @@ static void trim(char *text)
 
 int config_set_option(struct config *c, const char *option, char error[static CONFIG_ERROR_MAX])
 {
-	char copy[OPTION_MAX], *equals, why[CONFIG_ERROR_MAX];
-	int code;
+	char copy[OPTION_MAX], *equals;
 
 	snprintf(copy, sizeof(copy), "%s", option);
 	equals = strchr(copy, '=');
 	if (!equals || strlen(option) >= sizeof(copy))
 		return config_fail(error, -EINVAL,
-				   "-o %.60s: is not SECTION.KEY=VALUE, for example tcp.recovery=sr",
+				   "'%.60s' is not SECTION.KEY=VALUE, for example tcp.recovery=sr",
 				   option);
 	*equals++ = 0;
 	trim(copy);
 	trim(equals);
-	code = config_set(c, copy, equals, "-o", why);
-	return code ? config_fail(error, code, "-o %.60s: %.400s", option, why) : 0;
+	return config_set(c, copy, equals, "-o", error);
 }
 
 void config_apply(const struct config *c, enum section_id section, const char *name,

@@ -23,6 +23,10 @@
 
 struct config;
 
+/* Writes the sentence and returns `code`. */
+int config_fail(char error[static CONFIG_ERROR_MAX], int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 struct config *config_create(void); /* all defaults; NULL: out of memory */
 void config_destroy(struct config *); /* rules that were handed out go with it */
 

@@ -139,7 +139,4 @@ void config_section_title(enum section_id, const char *name, char *out, size_t l
 bool config_names_plugin(const char *name, const struct sp_plugin *);
 void compiled_destroy(struct compiled *);
 
-int config_fail(char error[static CONFIG_ERROR_MAX], int code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
 #endif
