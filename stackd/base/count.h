@@ -60,6 +60,7 @@
 	X(seg_rst_no_connection,  DROP,  "RST for no connection") \
 	X(seg_out_of_window,      DROP,  "segment outside the receive window, answered with an ACK") \
 	X(seg_paws,               DROP,  "timestamp older than the last one (RFC 7323 PAWS)") \
+	X(seg_no_timestamp,       DROP,  "no timestamp although timestamps were agreed (RFC 7323 3.2)") \
 	X(seg_rst_out_of_window,  DROP,  "RST outside the window (RFC 5961)") \
 	X(seg_rst_challenged,     FACT,  "RST in the window but not at rcv_nxt, answered with a challenge ACK") \
 	X(seg_syn_challenged,     FACT,  "SYN on a synchronised connection, answered with a challenge ACK") \

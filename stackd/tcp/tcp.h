@@ -112,6 +112,8 @@ enum tcp_outcome {
 	TCP_NOT_FOUND,	    /* nobody's here: hand it to the right shard, or tcp_reject */
 };
 enum tcp_outcome tcp_input(struct tcp *, const struct net_segment *, ns_t now, struct tcp_conn **conn);
+/* The connection the segment belongs to, untouched; NULL: none here. */
+struct tcp_conn *tcp_lookup(struct tcp *, const struct net_segment *);
 void tcp_reject(struct tcp *, const struct net_segment *, ns_t now); /* RST, if one is due */
 void tcp_error(struct tcp *, const struct net_error *, ns_t now);
 
@@ -174,6 +176,8 @@ void tcp_unlisten(struct tcp *, struct tcp_listener *);
 void tcp_attach(struct tcp_conn *, struct byte_ring rx, struct byte_ring tx);
 
 void tcp_queued(struct tcp_conn *, uint64_t tail);   /* bytes up to `tail` are in the tx ring */
+/* The same, and the last of them is urgent (MSG_OOB): the pointer names `tail`. */
+void tcp_queue_urgent(struct tcp_conn *, uint64_t tail);
 void tcp_consumed(struct tcp_conn *, uint64_t head); /* bytes up to `head` were read */
 /* One past the last byte the peer may send by the window it knows; post-consumption threshold:
  * tcp_consumed is worth calling from this head on (the window can open by 2 MSS or half the buffer). */
