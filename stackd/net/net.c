@@ -96,6 +96,7 @@ struct net *net_create(const struct net_config *c, ns_t now)
 	net->counters = c->counters;
 	net->secret = c->secret;
 	net->now = net->icmp_refilled = now;
+	net->icmp_tokens = ICMP_BURST;
 	for (uint32_t i = 0; i < c->interface_count; i++)
 		if_init(&net->interface[i], (uint8_t)i, &c->interface[i]);
 	net->interface_count = c->interface_count;

@@ -6,8 +6,9 @@
 #include "net/state.h"
 
 #define PMTU_AGE_NS (600 * NS_PER_S)
-#define PMTU_MIN4   296u /* smaller ones are taken for an attack: SLIP's, the least that was in use \
-			  */
+#define PMTU_MIN4                                                                                  \
+	296u /* smaller ones are taken for an attack: SLIP's, the least that was in use            \
+	      */
 #define PMTU_MIN6 1280u
 
 static struct pmtu *pmtu_set(const struct net *net, const struct addr *dst)

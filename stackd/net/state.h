@@ -22,6 +22,9 @@
 #define SLOTS_MAX   (NEIGHBOUR_QUEUE_MAX + ANSWERS_MAX)
 #define SLOT_BYTES  (FRAME_LINEAR_MAX + NET_HEADROOM)
 
+#define ICMP_BURST       50u /* refusals that we send at once, and how often one more */
+#define ICMP_INTERVAL_NS (10 * NS_PER_MS)
+
 #define PMTU_SETS 64u
 #define PMTU_WAYS 4u
 
@@ -235,7 +238,7 @@ enum net_verdict l4_segment(struct net *, struct packet *, struct net_result *);
 enum net_verdict icmp_input(struct net *, struct packet *, struct net_result *);
 enum net_verdict icmp6_input(struct net *, struct packet *, struct net_result *);
 /* Tells the sender that its packet is refused, when that is allowed and within the rate limit;
- * header: bytes of the IP header; rest: the four bytes after the checksum. */
+ * rest: the four bytes after the checksum. */
 void icmp_refuse(struct net *, const struct packet *, uint8_t type, uint8_t code);
 void icmp6_refuse(struct net *, const struct packet *, uint8_t type, uint8_t code, uint32_t rest);
 bool icmp_may_send(struct net *, const struct packet *);
