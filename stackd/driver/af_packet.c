@@ -84,17 +84,21 @@ static void declare(struct af_packet *a, const struct afp_device *device)
 	snprintf(caps->name, sizeof(caps->name), "af_packet");
 	snprintf(caps->mode, sizeof(caps->mode), "io_uring multishot, vnet header");
 	if (rcvbuf < RCVBUF_WANTED)
-		snprintf(caps->why_not_better, sizeof(caps->why_not_better),
-			 "receive buffer of %u KB only: give CAP_NET_ADMIN or raise net.core.rmem_max", rcvbuf >> 10);
+		snprintf(
+		    caps->why_not_better, sizeof(caps->why_not_better),
+		    "receive buffer of %u KB only: give CAP_NET_ADMIN or raise net.core.rmem_max",
+		    rcvbuf >> 10);
 	else if (!device->tso)
 		snprintf(caps->why_not_better, sizeof(caps->why_not_better),
 			 "the device has no TSO: the kernel cuts large frames in software");
 	else if (a->shield < 0)
 		snprintf(caps->why_not_better, sizeof(caps->why_not_better),
-			 "the kernel's own stack looks at our frames too (no tcx: Linux 6.6 and CAP_BPF)");
+			 "the kernel's own stack looks at our frames too (no tcx: Linux 6.6 and "
+			 "CAP_BPF)");
 }
 
-int af_packet_open(const struct driver_config *config, struct driver **out, char error[static DRIVER_ERROR_MAX])
+int af_packet_open(const struct driver_config *config, struct driver **out,
+		   char error[static DRIVER_ERROR_MAX])
 {
 	struct afp_device device;
 	int e = afp_device_read(config->interface, &device, error);
@@ -114,7 +118,8 @@ int af_packet_open(const struct driver_config *config, struct driver **out, char
 		return e;
 	}
 	if (config->shard == 0)
-		a->shield = afp_shield_attach(device.ifindex, config->addresses, config->address_count);
+		a->shield =
+		    afp_shield_attach(device.ifindex, config->addresses, config->address_count);
 	a->driver.fd = a->rx.ring.ring_fd;
 	declare(a, &device);
 	*out = &a->driver;

@@ -19,10 +19,10 @@
  * the buffers spread over the cache's sets. */
 #define AFP_BUFFER_BYTES (1025u * 64u)
 
-#define AFP_RX_BUFFERS 64u /* a power of two */
-#define AFP_TX_SLOTS 64u
+#define AFP_RX_BUFFERS  64u /* a power of two */
+#define AFP_TX_SLOTS    64u
 #define AFP_TX_HEAD_MAX 2048u
-#define AFP_PARKED_MAX 16u
+#define AFP_PARKED_MAX  16u
 
 #define AFP_FILTER_MAX 512u
 
@@ -38,7 +38,7 @@ struct afp_rx {
 	uint16_t free[AFP_RX_BUFFERS]; /* a stack: the one used last is the warmest */
 	uint16_t lent[AFP_RX_BUFFERS];
 	uint32_t errors; /* in a row, without a frame between them */
-	ns_t rearm_at;	 /* not before this */
+	ns_t rearm_at;   /* not before this */
 	uint64_t frames, bytes, dropped;
 };
 
@@ -96,14 +96,16 @@ struct afp_device {
 	uint8_t mac[6];
 };
 /* 0, -ENODEV, -EOPNOTSUPP (not Ethernet), with a sentence. */
-int afp_device_read(const char *interface, struct afp_device *out, char error[static DRIVER_ERROR_MAX]);
+int afp_device_read(const char *interface, struct afp_device *out,
+		    char error[static DRIVER_ERROR_MAX]);
 
 /* af_packet_shield.c: drops IP packets to `addresses` at the interface's tc ingress, behind the
  * packet sockets, until the returned descriptor is closed.  The descriptor or -errno. */
 int afp_shield_attach(int ifindex, const struct addr *addresses, uint32_t count);
 
 /* af_packet_socket.c: a bound, filtered socket with vnet headers; the descriptor or -errno. */
-int afp_socket_open(const struct driver_config *, const struct afp_device *, char error[static DRIVER_ERROR_MAX]);
+int afp_socket_open(const struct driver_config *, const struct afp_device *,
+		    char error[static DRIVER_ERROR_MAX]);
 /* Bytes of the socket's receive buffer. */
 uint32_t afp_socket_rcvbuf(int sock);
 

@@ -13,13 +13,15 @@
 
 static void name_those_that_exist(const char *interface, char error[static DRIVER_ERROR_MAX])
 {
-	int at = snprintf(error, DRIVER_ERROR_MAX, "no interface '%.32s' here; there are:", interface);
+	int at =
+	    snprintf(error, DRIVER_ERROR_MAX, "no interface '%.32s' here; there are:", interface);
 	struct if_nameindex *all = if_nameindex();
 
 	for (struct if_nameindex *i = all; i && i->if_index; i++) {
 		if (at + (int)sizeof(i->if_name) + IFNAMSIZ + 2 >= (int)DRIVER_ERROR_MAX)
 			break;
-		at += snprintf(error + at, DRIVER_ERROR_MAX - (size_t)at, "%s %s", i == all ? "" : ",", i->if_name);
+		at += snprintf(error + at, DRIVER_ERROR_MAX - (size_t)at, "%s %s",
+			       i == all ? "" : ",", i->if_name);
 	}
 	if_freenameindex(all);
 }
@@ -46,7 +48,8 @@ static uint16_t read_queues(int fd, struct ifreq *ifr)
 	return queues == 0 ? 1 : (uint16_t)(queues > UINT16_MAX ? UINT16_MAX : queues);
 }
 
-static int read_all(int fd, struct ifreq *ifr, struct afp_device *out, char error[static DRIVER_ERROR_MAX])
+static int read_all(int fd, struct ifreq *ifr, struct afp_device *out,
+		    char error[static DRIVER_ERROR_MAX])
 {
 	struct ethtool_value tso = {.cmd = ETHTOOL_GTSO};
 	int e = ask(fd, ifr, SIOCGIFINDEX);
@@ -59,7 +62,8 @@ static int read_all(int fd, struct ifreq *ifr, struct afp_device *out, char erro
 	if ((e = ask(fd, ifr, SIOCGIFHWADDR)) < 0)
 		goto gone;
 	if (ifr->ifr_hwaddr.sa_family != ARPHRD_ETHER) {
-		snprintf(error, DRIVER_ERROR_MAX, "interface %s does not carry Ethernet frames (ARP hardware type %u)",
+		snprintf(error, DRIVER_ERROR_MAX,
+			 "interface %s does not carry Ethernet frames (ARP hardware type %u)",
 			 ifr->ifr_name, (unsigned)ifr->ifr_hwaddr.sa_family);
 		return -EOPNOTSUPP;
 	}
@@ -71,11 +75,13 @@ static int read_all(int fd, struct ifreq *ifr, struct afp_device *out, char erro
 	out->tso = ask_ethtool(fd, ifr, &tso) == 0 && tso.data;
 	return 0;
 gone:
-	snprintf(error, DRIVER_ERROR_MAX, "interface %s can't be asked: %s", ifr->ifr_name, strerror(-e));
+	snprintf(error, DRIVER_ERROR_MAX, "interface %s can't be asked: %s", ifr->ifr_name,
+		 strerror(-e));
 	return e;
 }
 
-int afp_device_read(const char *interface, struct afp_device *out, char error[static DRIVER_ERROR_MAX])
+int afp_device_read(const char *interface, struct afp_device *out,
+		    char error[static DRIVER_ERROR_MAX])
 {
 	struct ifreq ifr = {0};
 
@@ -86,7 +92,8 @@ int afp_device_read(const char *interface, struct afp_device *out, char error[st
 	memcpy(ifr.ifr_name, interface, strlen(interface));
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
-		snprintf(error, DRIVER_ERROR_MAX, "no socket to ask for interface %s: %s", interface, strerror(errno));
+		snprintf(error, DRIVER_ERROR_MAX, "no socket to ask for interface %s: %s",
+			 interface, strerror(errno));
 		return -errno;
 	}
 	int e = read_all(fd, &ifr, out, error);

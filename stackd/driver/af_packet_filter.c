@@ -79,7 +79,8 @@ static void take_ip6(struct program *p, const struct addr *addresses, uint32_t c
 		for (uint32_t word = 0; word < 4; word++) {
 			uint8_t rest = (uint8_t)(2 * (3 - word) + 1); /* to behind the verdict */
 			load(p, BPF_W, IP6_DST_AT + 4 * word);
-			emit(p, BPF_JMP | BPF_JEQ | BPF_K, get_be32(addresses[i].b + 4 * word), 0, rest);
+			emit(p, BPF_JMP | BPF_JEQ | BPF_K, get_be32(addresses[i].b + 4 * word), 0,
+			     rest);
 		}
 		verdict(p, TAKE_ALL);
 	}

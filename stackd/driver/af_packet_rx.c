@@ -5,7 +5,9 @@
  * decided in rx_release.  How many are posted is a matter of cache: the frames of one burst are
  * written by the kernel and then read by us, so large frames want few buffers and small ones many.
  * When the posted ones are used up the receive ends with ENOBUFS, and the next rx starts it again:
- * that costs one entry in a system call which is made anyway.
+ * that costs one entry in a system call which is made anyway.  Bulk over veth from kernel TCP, each
+ * frame copied on to a 4 MB ring, in Gbit/s and CPU seconds per Gbit of both ends: 4 posted 50
+ * (0.040), 8 58 (0.033), 16 54 (0.034), 64 36 (0.044); recv() into one or eight buffers 44 (0.045).
  *
  * With DEFER_TASKRUN the kernel copies frames inside our io_uring_enter, on this thread; until then
  * it only raises a flag in the ring, and the ring's descriptor is readable. */
@@ -19,11 +21,11 @@
 #include "driver/af_packet.h"
 
 #define BUFFERS_BYTES ((size_t)AFP_RX_BUFFERS * AFP_BUFFER_BYTES)
-#define POSTS_BYTES (AFP_RX_BUFFERS * sizeof(struct io_uring_buf))
-#define GROUP 0
+#define POSTS_BYTES   (AFP_RX_BUFFERS * sizeof(struct io_uring_buf))
+#define GROUP         0
 
 #ifndef AFP_POST_LARGE
-#define AFP_POST_LARGE 4u
+#define AFP_POST_LARGE 8u
 #endif
 #ifndef AFP_POST_SMALL
 #define AFP_POST_SMALL AFP_RX_BUFFERS
@@ -31,12 +33,12 @@
 #define LARGE_FRAME 8192u
 
 #define ERRORS_BEFORE_PAUSE 4u
-#define PAUSE_NS (10 * NS_PER_MS)
+#define PAUSE_NS            (10 * NS_PER_MS)
 
 static void post(struct afp_rx *rx, uint16_t buffer)
 {
-	io_uring_buf_ring_add(rx->posts, rx->buffers + (size_t)buffer * AFP_BUFFER_BYTES, AFP_BUFFER_BYTES,
-			      buffer, io_uring_buf_ring_mask(AFP_RX_BUFFERS), 0);
+	io_uring_buf_ring_add(rx->posts, rx->buffers + (size_t)buffer * AFP_BUFFER_BYTES,
+			      AFP_BUFFER_BYTES, buffer, io_uring_buf_ring_mask(AFP_RX_BUFFERS), 0);
 	io_uring_buf_ring_advance(rx->posts, 1);
 	rx->posted++;
 }
@@ -57,13 +59,15 @@ static void post_more(struct afp_rx *rx)
 
 static int register_posts(struct afp_rx *rx, char error[static DRIVER_ERROR_MAX])
 {
-	struct io_uring_buf_reg reg = {
-	    .ring_addr = (uint64_t)(uintptr_t)rx->posts, .ring_entries = AFP_RX_BUFFERS, .bgid = GROUP};
+	struct io_uring_buf_reg reg = {.ring_addr = (uint64_t)(uintptr_t)rx->posts,
+				       .ring_entries = AFP_RX_BUFFERS,
+				       .bgid = GROUP};
 
 	io_uring_buf_ring_init(rx->posts);
 	int e = io_uring_register_buf_ring(&rx->ring, &reg, 0);
 	if (e < 0)
-		snprintf(error, DRIVER_ERROR_MAX, "io_uring takes no buffer ring: %s", strerror(-e));
+		snprintf(error, DRIVER_ERROR_MAX, "io_uring takes no buffer ring: %s",
+			 strerror(-e));
 	return e;
 }
 
@@ -85,7 +89,8 @@ int afp_rx_open(struct af_packet *a, char error[static DRIVER_ERROR_MAX])
 	rx->buffers = map(BUFFERS_BYTES);
 	rx->posts = map(POSTS_BYTES);
 	if (!rx->buffers || !rx->posts) {
-		snprintf(error, DRIVER_ERROR_MAX, "no memory for %zu KB of receive buffers", BUFFERS_BYTES >> 10);
+		snprintf(error, DRIVER_ERROR_MAX, "no memory for %zu KB of receive buffers",
+			 BUFFERS_BYTES >> 10);
 		return -ENOMEM;
 	}
 	if ((e = register_posts(rx, error)) < 0)
@@ -128,7 +133,8 @@ static void arm(struct afp_rx *rx, ns_t now)
 
 static bool kernel_has_work(const struct afp_rx *rx)
 {
-	return (IO_URING_READ_ONCE(*rx->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+	return (IO_URING_READ_ONCE(*rx->ring.sq.kflags) &
+		(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 /* Lets the kernel copy frames, when there is a reason to. */
@@ -190,7 +196,8 @@ static bool take(struct afp_rx *rx, ns_t now, const struct io_uring_cqe *cqe, st
 		return false;
 	}
 	rx->lent[rx->lent_count++] = buffer;
-	describe(rx->buffers + (size_t)buffer * AFP_BUFFER_BYTES, (uint32_t)cqe->res - AFP_VNET_LEN, out);
+	describe(rx->buffers + (size_t)buffer * AFP_BUFFER_BYTES, (uint32_t)cqe->res - AFP_VNET_LEN,
+		 out);
 	return true;
 }
 
@@ -213,7 +220,8 @@ uint32_t afp_rx(struct driver *d, ns_t now, struct frame *out, uint32_t max)
 	assert(rx->lent_count == 0);
 	arm(rx, now);
 	enter(rx, io_uring_cq_ready(&rx->ring) == 0);
-	io_uring_for_each_cqe(&rx->ring, head, cqe) {
+	io_uring_for_each_cqe(&rx->ring, head, cqe)
+	{
 		if (frames == max)
 			break;
 		seen++;

@@ -14,7 +14,7 @@
 
 #include "driver/af_packet.h"
 
-#define TCX_INGRESS 46 /* BPF_TCX_INGRESS, TCX_NEXT and TCX_DROP of newer headers */
+#define TCX_INGRESS  46 /* BPF_TCX_INGRESS, TCX_NEXT and TCX_DROP of newer headers */
 #define VERDICT_NEXT (-1)
 #define VERDICT_DROP 2
 

@@ -46,7 +46,9 @@ static int attach_filter(int sock, struct sock_filter *code, uint32_t len)
 {
 	struct sock_fprog program = {.len = (unsigned short)len, .filter = code};
 
-	return setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+	return setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
+		   ? -errno
+		   : 0;
 }
 
 static int attach_nothing(int sock)
@@ -61,7 +63,8 @@ static int attach_addresses(int sock, const struct driver_config *config)
 	static_assert(AFP_FILTER_MAX >= 40 + ADDRESSES_MAX * 10, "filter of IPv6 addresses");
 	struct sock_filter code[AFP_FILTER_MAX];
 
-	return attach_filter(sock, code, afp_filter_build(config->addresses, config->address_count, code));
+	return attach_filter(sock, code,
+			     afp_filter_build(config->addresses, config->address_count, code));
 }
 
 static int bind_to(int sock, int ifindex)
@@ -85,10 +88,12 @@ static int join_fanout(int sock, int ifindex)
 
 static int join_group(int sock, int ifindex, const uint8_t mac[static 6])
 {
-	struct packet_mreq join = {.mr_ifindex = ifindex, .mr_type = PACKET_MR_MULTICAST, .mr_alen = 6};
+	struct packet_mreq join = {
+	    .mr_ifindex = ifindex, .mr_type = PACKET_MR_MULTICAST, .mr_alen = 6};
 
 	memcpy(join.mr_address, mac, 6);
-	return setsockopt(sock, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &join, sizeof(join)) < 0 ? -errno : 0;
+	return setsockopt(sock, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &join, sizeof(join)) < 0 ? -errno
+											    : 0;
 }
 
 /* RFC 4861 7.2.1: all-nodes and the solicited-node group of every address. */
@@ -152,14 +157,16 @@ int afp_socket_open(const struct driver_config *config, const struct afp_device 
 		int e = -errno;
 		if (e == -EPERM)
 			snprintf(error, DRIVER_ERROR_MAX,
-				 "AF_PACKET needs CAP_NET_RAW: run as root, or give it (setcap cap_net_raw,cap_net_admin+ep)");
+				 "AF_PACKET needs CAP_NET_RAW: run as root, or give it (setcap "
+				 "cap_net_raw,cap_net_admin+ep)");
 		else
 			snprintf(error, DRIVER_ERROR_MAX, "no AF_PACKET socket: %s", strerror(-e));
 		return e;
 	}
 	int e = set_up(sock, config, device, &step);
 	if (e < 0) {
-		snprintf(error, DRIVER_ERROR_MAX, "AF_PACKET on %s: %s: %s", config->interface, step, strerror(-e));
+		snprintf(error, DRIVER_ERROR_MAX, "AF_PACKET on %s: %s: %s", config->interface,
+			 step, strerror(-e));
 		close(sock);
 		return e;
 	}
