@@ -16,10 +16,10 @@ static bool room(char **text, size_t *size, size_t need, size_t max)
 	size_t want = *size ? *size : 1024;
 	char *grown;
 
-	if (need <= *size)
-		return true;
 	if (need > max)
 		return false;
+	if (need <= *size)
+		return true;
 	while (want < need)
 		want *= 2;
 	grown = realloc(*text, want);
