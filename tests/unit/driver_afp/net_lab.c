@@ -133,9 +133,10 @@ static void address_peer(const uint8_t mac[6])
 {
 	char text[24];
 
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
-		 mac[5]);
-	net_lab_run("ip addr add 10.99.0.1/24 dev vb && ip -6 addr add fd99::1/64 dev vb nodad && ip link set vb up");
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	net_lab_run("ip addr add 10.99.0.1/24 dev vb && ip -6 addr add fd99::1/64 dev vb nodad && "
+		    "ip link set vb up");
 	net_lab_run("ip neigh replace 10.99.0.2 lladdr %s dev vb nud permanent", text);
 	net_lab_run("ip neigh replace 10.99.0.3 lladdr %s dev vb nud permanent", text);
 	net_lab_run("ip -6 neigh replace fd99::2 lladdr %s dev vb nud permanent", text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* net_lab.h - two network namespaces joined by a veth pair, gone with this process.  Ours has "va"
- * without any address: 10.99.0.2 and fd99::2 are the driver's.  The peer's has "vb" with 10.99.0.1 and
- * fd99::1 and knows our addresses by static neighbour entries. */
+ * without any address: 10.99.0.2 and fd99::2 are the driver's.  The peer's has "vb" with 10.99.0.1
+ * and fd99::1 and knows our addresses by static neighbour entries. */
 #ifndef NET_LAB_H
 #define NET_LAB_H
 

@@ -43,7 +43,8 @@ static void ip_header(uint8_t *ip, uint16_t total)
 
 static uint32_t tcp_header(const struct toy_tcp *t, uint8_t *tcp, uint8_t flags, uint32_t data_len)
 {
-	/* MSS 1460 only: with no time stamps every segment of the peer has 1460 bytes; window scale 10 */
+	/* MSS 1460 only: with no time stamps every segment of the peer has 1460 bytes; window scale
+	 * 10 */
 	static const uint8_t options[8] = {2, 4, 0x05, 0xb4, 3, 3, 10, 0};
 	uint32_t len = flags & SYN ? 28 : 20;
 
@@ -66,7 +67,8 @@ static int send_segment(struct toy_tcp *t, uint8_t flags, const struct span *dat
 {
 	uint8_t head[128];
 	uint32_t data_len = 0;
-	struct tx_frame f = {.head = head, .csum_start = TCP_AT, .csum_offset = 16, .csum_partial = true};
+	struct tx_frame f = {
+	    .head = head, .csum_start = TCP_AT, .csum_offset = 16, .csum_partial = true};
 
 	for (uint8_t i = 0; i < count; i++) {
 		f.data[i] = data[i];
