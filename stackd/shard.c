@@ -298,6 +298,7 @@ int shard_create(const struct shard_config *config, struct shard **out)
 		return -ENOMEM;
 	sh->config = *config;
 	sh->epoll = sh->mailbox.fd = -1;
+	sh->started_at = shard_clock();
 	sh->sleeping = &config->board->shard[config->index].sleeping;
 	err = open_waiting(sh);
 	if (!err)
@@ -425,6 +426,7 @@ struct driver *shard_driver(struct shard *sh, uint32_t interface)
 void shard_stats(const struct shard *sh, struct shard_stats *out)
 {
 	*out = sh->stats;
+	out->busy_ns = sh->now - sh->started_at - sh->stats.idle_ns;
 	out->sockets = sock_count(sh->socks);
 }
 

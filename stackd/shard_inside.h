@@ -16,7 +16,7 @@ struct shard {
 	struct mailbox mailbox;
 	void (*on_letter)(void *to, struct mail *);
 	int epoll;
-	ns_t now;
+	ns_t now, started_at;
 	_Atomic bool stop;
 	bool started;
 	pthread_t thread;

@@ -64,7 +64,7 @@ uint64_t frame_sum(const struct packet *p, uint64_t sum)
 	return sum;
 }
 
-uint32_t frame_copy(const struct packet *p, uint8_t *out, uint32_t max)
+uint32_t frame_gather(const struct packet *p, uint8_t *out, uint32_t max)
 {
 	uint32_t len = p->l4_linear < max ? p->l4_linear : max;
 

@@ -58,7 +58,7 @@ void icmp_refuse(struct net *net, const struct packet *p, uint8_t type, uint8_t 
 	icmp = (void *)slot_message(slot);
 	*icmp = (struct icmp_wire){.type = type, .code = code};
 	memcpy(icmp + 1, p->ip, header);
-	f.l4_len = ICMP_BYTES + header + frame_copy(p, (uint8_t *)(icmp + 1) + header, room);
+	f.l4_len = ICMP_BYTES + header + frame_gather(p, (uint8_t *)(icmp + 1) + header, room);
 	icmp_finish(icmp, f.l4_len);
 	slot_send(net, slot, &f, p->now);
 }
@@ -83,7 +83,7 @@ void icmp_echo(struct net *net, const struct packet *p, uint8_t reply_type)
 	if (!slot)
 		return;
 	icmp = (void *)slot_message(slot);
-	frame_copy(p, (uint8_t *)icmp, p->l4_len);
+	frame_gather(p, (uint8_t *)icmp, p->l4_len);
 	icmp->type = reply_type;
 	if (p->protocol == IP_PROTOCOL_ICMP6) {
 		uint16_t sum;

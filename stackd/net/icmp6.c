@@ -28,7 +28,7 @@ void icmp6_refuse(struct net *net, const struct packet *p, uint8_t type, uint8_t
 	*icmp = (struct icmp_wire){.type = type, .code = code};
 	put_be32(icmp->rest, rest);
 	memcpy(icmp + 1, p->ip, header);
-	f.l4_len = ICMP_BYTES + header + frame_copy(p, (uint8_t *)(icmp + 1) + header, room);
+	f.l4_len = ICMP_BYTES + header + frame_gather(p, (uint8_t *)(icmp + 1) + header, room);
 	sum = checksum_finish(checksum_add(
 	    checksum_pseudo(f.src, f.dst, IP_PROTOCOL_ICMP6, f.l4_len), icmp, f.l4_len));
 	memcpy(icmp->checksum, &sum, sizeof(sum));

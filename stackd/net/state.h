@@ -42,9 +42,10 @@ struct net_if {
 	uint32_t mtu, gso_max; /* IP packet bytes */
 	bool tx_csum, has_ip6;
 	uint8_t index, mac[MAC_BYTES];
-	uint32_t address_count, broadcast4_count;
+	uint32_t address_count, broadcast4_count, not_source_count;
 	struct prefix address[ADDRESSES_MAX + 1]; /* as configured, then the IPv6 link-local one */
 	struct addr broadcast4[ADDRESSES_MAX];    /* of the IPv4 prefixes */
+	struct addr not_source[2 * ADDRESSES_MAX + 1]; /* both: what no packet may come from */
 	struct addr gateway4, gateway6;
 };
 
@@ -138,7 +139,7 @@ void frame_cut(struct net *, struct packet *, uint32_t header);
 /* The sum of layer 4 over all its spans, added to `sum`. */
 uint64_t frame_sum(const struct packet *, uint64_t sum);
 /* Copies up to max bytes of layer 4; returns how many. */
-uint32_t frame_copy(const struct packet *, uint8_t *out, uint32_t max);
+uint32_t frame_gather(const struct packet *, uint8_t *out, uint32_t max);
 
 /* --- eth.c -------------------------------------------------------------------------------------
  */
@@ -256,7 +257,7 @@ bool if_is_group(const struct net_if *, const struct addr *);
 bool if_is_on_link(const struct net_if *, const struct addr *);
 /* Our address on the interface to speak to `dst` from; NULL when there is none of the family. */
 const struct addr *if_source(const struct net_if *, const struct addr *dst);
-/* True for an address that no packet may come from: a group, loopback, our own. */
+/* True for a source that no packet may come from: a group, loopback, reserved, our own. */
 bool ip_bad_source(const struct packet *);
 bool ip_is_loopback(const struct addr *);
 uint32_t pmtu_of(const struct net *, const struct addr *dst, uint32_t mtu);

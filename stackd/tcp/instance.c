@@ -152,6 +152,15 @@ enum tcp_outcome tcp_input(struct tcp *t, const struct net_segment *in, ns_t now
 	return l ? listen_input(l, &s) : TCP_NOT_FOUND;
 }
 
+struct tcp_conn *tcp_lookup(struct tcp *t, const struct net_segment *in)
+{
+	struct segment s;
+
+	if (!parse(t, in, &s))
+		return NULL;
+	return demux_find(t, demux_hash(t, &s.local, &s.remote), &s.local, &s.remote);
+}
+
 void tcp_reject(struct tcp *t, const struct net_segment *in, ns_t now)
 {
 	struct segment s;

@@ -124,14 +124,9 @@ enum tcp_outcome listen_input(struct tcp_listener *l, const struct segment *s)
 	const struct tcp_rules *rules = l->rules ? l->rules : t->rules;
 	const struct tcp_profile *p;
 
-	if (s->flags & SEG_RST) { /* "First, check for a RST" */
-		count(t->counters, COUNT_seg_rst_no_connection);
-		return TCP_DONE;
-	}
-	if (s->flags & SEG_ACK) { /* "Second, check for an ACK" */
-		output_reject(t, s);
-		return TCP_DONE;
-	}
+	/* "First, check for a RST; second, check for an ACK": another shard may know the connection */
+	if (s->flags & (SEG_RST | SEG_ACK))
+		return TCP_NOT_FOUND;
 	if (!(s->flags & SEG_SYN) || (s->flags & SEG_FIN)) {
 		count(t->counters, COUNT_seg_no_flags);
 		return TCP_DONE;
