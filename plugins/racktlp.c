@@ -195,17 +195,27 @@ static const struct sp_chunk *highest_unsacked(const struct sp_conn *c)
 /* 7.3: new data if there is some, else the highest segment again. */
 static void probe_start(const struct sp_conn *c, struct state *s, struct sp_verdict *v)
 {
-	const struct sp_chunk *k = highest_unsacked(c);
-
 	s->probe_due = true;
 	s->probe_at = c->now;
 	s->pto_base = 0;
-	v->allowance = new_data_may_leave(c) || !k ? c->mss : k->len;
+	v->allowance = c->mss + 1; /* a FIN may ride along */
+}
+
+static void probe_pick(const struct sp_conn *c, struct sp_pick *p)
+{
+	const struct sp_chunk *k = highest_unsacked(c);
+
+	if (new_data_may_leave(c) || !k)
+		return;
+	pick_chunk(p, k);
+	p->skip = (k->len - 1) / c->mss * c->mss;
+	if (p->skip >= c->mss && k->len - p->skip == 1)
+		p->skip -= c->mss; /* not a FIN alone */
 }
 
 static void probe_sent(const struct sp_conn *c, struct state *s, const struct sp_chunk *k)
 {
-	s->probe_due = false;
+	s->probe_due = chunk_end(k) < c->snd_nxt; /* only a front of it: the tail is still due */
 	s->probe_out = true;
 	s->probe_is_rtx = k->sends > 1;
 	s->probe_end = chunk_end(k) > c->snd_nxt ? chunk_end(k) : c->snd_nxt;
@@ -400,8 +410,7 @@ static void racktlp_next(const struct sp_conn *c, void *st, struct sp_pick *p)
 
 	p->what = SP_PICK_NEW;
 	if (s->probe_due) {
-		if (!new_data_may_leave(c) && (k = highest_unsacked(c)))
-			pick_chunk(p, k);
+		probe_pick(c, p);
 	} else if (s->frto == FRTO_SECOND) {
 		if (s->frto_new == 0 || !new_data_may_leave(c))
 			p->what = SP_PICK_NOTHING; /* what comes next tells */

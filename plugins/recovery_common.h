@@ -38,12 +38,14 @@ static inline void mark_first_lost(const struct sp_conn *c)
 		c->host->mark_lost(c, k);
 }
 
-/* The size of the lowest lost chunk: it may leave though the window is full. */
+/* One segment of the lowest lost chunk (with a FIN) may leave though the window is full. */
 static inline uint32_t lost_allowance(const struct sp_conn *c)
 {
 	const struct sp_chunk *k = c->host->lost(c);
 
-	return k ? k->len : 0;
+	if (!k)
+		return 0;
+	return k->len < c->mss + 1 ? k->len : c->mss + 1;
 }
 
 static inline bool new_data_may_leave(const struct sp_conn *c)

@@ -199,6 +199,7 @@ struct sp_verdict {
 struct sp_pick {
 	enum { SP_PICK_NOTHING, SP_PICK_NEW, SP_PICK_CHUNK } what;
 	const struct sp_chunk *chunk; /* for SP_PICK_CHUNK: any chunk of this connection that is not sacked */
+	uint32_t skip; /* bytes at its front, whole MSS, that stay: the core splits it there */
 };
 
 struct sp_recovery_ops {

@@ -9,7 +9,7 @@
 
 #include "fake.h"
 
-#define MSS 1000u
+#define MSS    1000u
 #define SEG(n) ((sp_off)(n)*MSS) /* segments count from 0 */
 
 static struct fake_queue q;
@@ -46,7 +46,7 @@ static void send_new(uint32_t n)
 
 static struct sp_pick next(void)
 {
-	struct sp_pick p = {SP_PICK_NOTHING, NULL};
+	struct sp_pick p = {.what = SP_PICK_NOTHING};
 
 	if (ops->next) {
 		ops->next(&q.view, st, &p);
@@ -84,8 +84,10 @@ struct facts {
 static struct sp_verdict ack(struct facts f)
 {
 	struct sp_verdict v = {SP_SAME, 0};
-	struct sp_ack a = {.size = sizeof(a), .una_before = q.view.snd_una,
-			   .flight_before = q.view.flight, .dsack = f.dsack,
+	struct sp_ack a = {.size = sizeof(a),
+			   .una_before = q.view.snd_una,
+			   .flight_before = q.view.flight,
+			   .dsack = f.dsack,
 			   .ts_original = f.ts_original};
 	uint64_t delivered = q.view.delivered;
 
@@ -131,7 +133,8 @@ static sp_ns due(void)
 	return ops->deadline(&q.view, st);
 }
 
-/* --- reno ------------------------------------------------------------------------------------------- */
+/* --- reno
+ * ------------------------------------------------------------------------------------------- */
 
 static void reno_third_duplicate(void **state)
 {
@@ -184,7 +187,8 @@ static void reno_eifel(void **state)
 	assert_int_equal(ack((struct facts){.una = SEG(1), .ts_original = true}).episode, SP_UNDO);
 }
 
-/* --- sack ------------------------------------------------------------------------------------------- */
+/* --- sack
+ * ------------------------------------------------------------------------------------------- */
 
 static void sack_is_lost(void **state)
 {
@@ -199,7 +203,8 @@ static void sack_is_lost(void **state)
 	assert_int_equal(lost_count(), 3);
 	assert_int_equal(resend_lost(), 3);
 	ack((struct facts){0, SEG(8), SEG(9), {0}, 0});
-	assert_int_equal(lost_count(), 0); /* what was resent isn't judged by what was held before */
+	assert_int_equal(lost_count(),
+			 0); /* what was resent isn't judged by what was held before */
 }
 
 static void sack_next_seg(void **state)
@@ -227,7 +232,8 @@ static void sack_next_seg(void **state)
 	assert_int_equal(next().what, SP_PICK_NOTHING);
 }
 
-/* --- racktlp ------------------------------------------------------------------------------------------ */
+/* --- racktlp
+ * ------------------------------------------------------------------------------------------ */
 
 static void rack_waits_a_quarter_of_rtt(void **state)
 {
@@ -340,7 +346,7 @@ static void tlp_start(void)
 	q.view.now = due();
 	v = timer();
 	assert_int_equal(v.episode, SP_SAME);
-	assert_int_equal(v.allowance, MSS);
+	assert_int_equal(v.allowance, MSS + 1);
 }
 
 static void tlp_probe_is_the_tail(void **state)
@@ -354,13 +360,33 @@ static void tlp_probe_is_the_tail(void **state)
 	assert_int_equal(p.chunk->off, SEG(4));
 	resend(p.chunk);
 	assert_int_equal(due(), 1200 * MS + 300 * MS); /* one probe; the RTO from it */
-	/* the probe was the repair: congestion control hears of it when later data is acknowledged */
+	/* the probe was the repair: congestion control hears of it when later data is acknowledged
+	 */
 	assert_int_equal(ack((struct facts){.una = SEG(5)}).episode, SP_SAME);
 	q.view.snd_end = SEG(6);
 	send_new(1);
 	assert_int_equal(ack((struct facts){.una = SEG(6)}).episode, SP_ENTER);
 	send_new(1);
 	assert_int_equal(ack((struct facts){.una = SEG(7)}).episode, SP_EXIT);
+}
+
+/* A chunk of several segments: its last one only. */
+static void tlp_probe_leaves_the_front(void **state)
+{
+	struct sp_pick p;
+
+	(void)state;
+	start("racktlp", NULL, SP_SACK | SP_DSACK);
+	struct fake_chunk *k = fake_append(&q, 4 * MSS + 1); /* with a FIN */
+
+	q.view.snd_end = q.view.snd_nxt;
+	ops->on_sent(&q.view, st, &k->c);
+	q.view.now = due();
+	timer();
+	p = next();
+	assert_ptr_equal(p.chunk, &k->c);
+	assert_int_equal(p.skip, 3 * MSS);
+	assert_int_equal(resend_lost(), 0);
 }
 
 static void tlp_needless_probe(void **state)
@@ -455,24 +481,25 @@ static void dsack_of_all_resent_undoes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reno_third_duplicate),
-		cmocka_unit_test(reno_not_twice_after_timeout),
-		cmocka_unit_test(reno_eifel),
-		cmocka_unit_test(sack_is_lost),
-		cmocka_unit_test(sack_next_seg),
-		cmocka_unit_test(rack_waits_a_quarter_of_rtt),
-		cmocka_unit_test(rack_at_once_with_three),
-		cmocka_unit_test(rack_learns_reordering),
-		cmocka_unit_test(rack_widens_with_dsack),
-		cmocka_unit_test(rack_finds_lost_resends),
-		cmocka_unit_test(tlp_timing),
-		cmocka_unit_test(tlp_probe_is_the_tail),
-		cmocka_unit_test(tlp_needless_probe),
-		cmocka_unit_test(tlp_prefers_new_data),
-		cmocka_unit_test(rto_marks_only_the_old),
-		cmocka_unit_test(frto_finds_a_spurious_timeout),
-		cmocka_unit_test(frto_believes_a_real_timeout),
-		cmocka_unit_test(dsack_of_all_resent_undoes),
+	    cmocka_unit_test(reno_third_duplicate),
+	    cmocka_unit_test(reno_not_twice_after_timeout),
+	    cmocka_unit_test(reno_eifel),
+	    cmocka_unit_test(sack_is_lost),
+	    cmocka_unit_test(sack_next_seg),
+	    cmocka_unit_test(rack_waits_a_quarter_of_rtt),
+	    cmocka_unit_test(rack_at_once_with_three),
+	    cmocka_unit_test(rack_learns_reordering),
+	    cmocka_unit_test(rack_widens_with_dsack),
+	    cmocka_unit_test(rack_finds_lost_resends),
+	    cmocka_unit_test(tlp_timing),
+	    cmocka_unit_test(tlp_probe_is_the_tail),
+	    cmocka_unit_test(tlp_probe_leaves_the_front),
+	    cmocka_unit_test(tlp_needless_probe),
+	    cmocka_unit_test(tlp_prefers_new_data),
+	    cmocka_unit_test(rto_marks_only_the_old),
+	    cmocka_unit_test(frto_finds_a_spurious_timeout),
+	    cmocka_unit_test(frto_believes_a_real_timeout),
+	    cmocka_unit_test(dsack_of_all_resent_undoes),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
