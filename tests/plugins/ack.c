@@ -21,8 +21,12 @@ static void start(const char *name, const char *params)
 	plugin = fake_plugin(SP_ACK, name, params);
 	ops = plugin.plugin->ops;
 	memset(st, 0, sizeof(st));
-	c = (struct sp_conn){.size = sizeof(c), .params = plugin.params, .now = 1000 * MS,
-			     .mss = MSS, .rcv_mss = MSS, .rto = 200 * MS};
+	c = (struct sp_conn){.size = sizeof(c),
+			     .params = plugin.params,
+			     .now = 1000 * MS,
+			     .mss = MSS,
+			     .rcv_mss = MSS,
+			     .rto = 200 * MS};
 	if (ops->open)
 		ops->open(&c, st);
 }
@@ -52,12 +56,12 @@ static void what_never_waits(void **state)
 {
 	static const char *const names[] = {"each", "delayed", "quick", "every-n"};
 	static const struct sp_seg urgent[] = {
-		{.len = 10},
-		{.len = 10, .kept = true},
-		{.len = 10, .duplicate = true},
-		{.len = 10, .in_order = true, .fills_gap = true},
-		{.len = 0, .in_order = true, .fin = true},
-		{.len = 10, .in_order = true, .ce = true},
+	    {.len = 10},
+	    {.len = 10, .kept = true},
+	    {.len = 10, .duplicate = true},
+	    {.len = 10, .in_order = true, .fills_gap = true},
+	    {.len = 0, .in_order = true, .fin = true},
+	    {.len = 10, .in_order = true, .ce = true},
 	};
 
 	(void)state;
@@ -74,7 +78,7 @@ static void table_3_2(void **state)
 	(void)state;
 	start("delayed", "delay=499ms every_second=yes");
 	assert_int_equal(in_order(100), 499 * MS); /* all before acknowledged: wait for another */
-	assert_int_equal(in_order(100), 0);	   /* one other pending: one cumulative ACK at once */
+	assert_int_equal(in_order(100), 0); /* one other pending: one cumulative ACK at once */
 	sent();
 	assert_int_equal(in_order(100), 499 * MS);
 	assert_int_equal(wait_for((struct sp_seg){.len = 100, .kept = true}), 0); /* a gap */
@@ -127,7 +131,7 @@ static void quick_starts_quick(void **state)
 		c.now += 10 * MS;
 	}
 	assert_in_range(in_order(MSS), 1, 40 * MS); /* bulk from here on */
-	assert_int_equal(in_order(MSS), 0);	    /* every second at least */
+	assert_int_equal(in_order(MSS), 0);         /* every second at least */
 	sent();
 	assert_int_equal(in_order(2 * MSS), 0);
 	sent();
@@ -157,13 +161,13 @@ static void quick_finds_conversations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_never_waits),
-		cmocka_unit_test(table_3_2),
-		cmocka_unit_test(delayed_counts_full_sized),
-		cmocka_unit_test(delayed_refuses_500_ms),
-		cmocka_unit_test(every_n),
-		cmocka_unit_test(quick_starts_quick),
-		cmocka_unit_test(quick_finds_conversations),
+	    cmocka_unit_test(what_never_waits),
+	    cmocka_unit_test(table_3_2),
+	    cmocka_unit_test(delayed_counts_full_sized),
+	    cmocka_unit_test(delayed_refuses_500_ms),
+	    cmocka_unit_test(every_n),
+	    cmocka_unit_test(quick_starts_quick),
+	    cmocka_unit_test(quick_finds_conversations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,7 @@ static uint32_t type_size(enum sp_type t)
 
 static void check_param(const struct sp_plugin *p, const struct sp_param *q)
 {
-	struct key k = {q->name, (enum key_type)q->type, q->offset, q->def, q->min, q->max, NULL,
+	struct key k = {q->name,    (enum key_type)q->type, q->offset, q->def, q->min, q->max, NULL,
 			q->sentence};
 	_Alignas(16) unsigned char params[SP_PARAMS_MAX];
 	char error[KEY_ERROR_MAX];
@@ -135,9 +135,9 @@ static void modules_export_the_same(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_plugins),
-		cmocka_unit_test(builtin_is_one_of_each_kind),
-		cmocka_unit_test(modules_export_the_same),
+	    cmocka_unit_test(all_plugins),
+	    cmocka_unit_test(builtin_is_one_of_each_kind),
+	    cmocka_unit_test(modules_export_the_same),
 	};
 
 	directory = argc > 1 ? argv[1] : NULL;

@@ -108,10 +108,10 @@ static void progress_ends_the_backoff_where_asked(void **state)
 		uint32_t features;
 		bool ends;
 	} cases[] = {
-		{NULL, SP_TIMESTAMPS, false},
-		{NULL, 0, true},
-		{"strict_karn=yes", 0, false},
-		{"reset_on_progress=yes", SP_TIMESTAMPS, true},
+	    {NULL, SP_TIMESTAMPS, false},
+	    {NULL, 0, true},
+	    {"strict_karn=yes", 0, false},
+	    {"reset_on_progress=yes", SP_TIMESTAMPS, true},
 	};
 
 	(void)state;
@@ -206,15 +206,15 @@ static void fixed_never_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rfc6298_arithmetic),
-		cmocka_unit_test(rfc6298_limits),
-		cmocka_unit_test(rfc6298_karn),
-		cmocka_unit_test(progress_ends_the_backoff_where_asked),
-		cmocka_unit_test(linux_adds_the_floor),
-		cmocka_unit_test(linux_forgets_slowly),
-		cmocka_unit_test(textbook_estimator),
-		cmocka_unit_test(textbook_doubles_on_timeout_only),
-		cmocka_unit_test(fixed_never_changes),
+	    cmocka_unit_test(rfc6298_arithmetic),
+	    cmocka_unit_test(rfc6298_limits),
+	    cmocka_unit_test(rfc6298_karn),
+	    cmocka_unit_test(progress_ends_the_backoff_where_asked),
+	    cmocka_unit_test(linux_adds_the_floor),
+	    cmocka_unit_test(linux_forgets_slowly),
+	    cmocka_unit_test(textbook_estimator),
+	    cmocka_unit_test(textbook_doubles_on_timeout_only),
+	    cmocka_unit_test(fixed_never_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

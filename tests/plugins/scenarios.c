@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* scenarios.c - the figures and exercises of Kurose & Ross 3.4 and 3.5 with exactly the book's counts
- * of segments sent, sent again and acknowledged.  Where TCP's cumulative field makes Selective
- * Repeat differ from the book's the row says so. */
+/* scenarios.c - the figures and exercises of Kurose & Ross 3.4 and 3.5 with exactly the book's
+ * counts of segments sent, sent again and acknowledged.  Where TCP's cumulative field makes
+ * Selective Repeat differ from the book's the row says so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,8 +23,11 @@ static enum fake_fate scripted(bool ack, uint32_t nth)
 	return nth <= 32 && (ack ? drop_acks : drop_data) >> (nth - 1) & 1 ? FAKE_DROP : FAKE_PASS;
 }
 
-#define NTH(n) (1u << ((n) - 1))
-#define NOT    {0, 0, 0}
+#define NTH(n) (1u << ((n)-1))
+#define NOT                                                                                        \
+	{                                                                                          \
+		0, 0, 0                                                                            \
+	}
 
 struct counts {
 	uint32_t sent, again, acks;
@@ -37,7 +40,7 @@ struct row {
 	sp_ns delay;
 	uint32_t drop_data, drop_acks;
 	struct counts expect[MODELS]; /* sent 0: the figure isn't about this one */
-	uint64_t tcp_acks[8];	      /* ends with 0; none: not compared */
+	uint64_t tcp_acks[8];         /* ends with 0; none: not compared */
 };
 
 static const uint32_t five[] = {100, 100, 100, 100, 100, 0};
@@ -48,38 +51,124 @@ static const uint32_t fig337[] = {8, 20, 15, 6, 16, 0};
 
 /* Round trip 200 ms, timer 1 s, unless it is to be premature. */
 static const struct row rows[] = {
-	{"fig. 3.22 and 3.26: packet 2 of 0-5 lost, N = 4", six, "window=4", "time=1s", 100 * MS, NTH(3),
-	 0, {{10, 4, 9}, {7, 1, 6}, {7, 1, 6}}, {100, 200, 200, 200, 200, 600}},
-	{"P37: the second of five lost", five, "window=5", "time=1s", 100 * MS, NTH(2), 0,
-	 {{9, 4, 8}, {6, 1, 5}, {6, 1, 5}}, {100, 100, 100, 100, 500}},
-	{"second and fourth of five lost", five, "window=5", "time=1s", 100 * MS, NTH(2) | NTH(4), 0,
-	 {{9, 4, 7}, {7, 2, 5}, {7, 2, 5}}, {100, 100, 100, 300, 500}},
-	/* the book's SR sends 6 with 1 again: here the third ACK's cumulative field covers it */
-	{"second ACK of five lost", five, "window=5", "time=1s", 100 * MS, 0, NTH(2),
-	 {{5, 0, 5}, {5, 0, 5}, {5, 0, 5}}, {100, 200, 300, 400, 500}},
-	{"last ACK of five lost", five, "window=5", "time=1s", 100 * MS, 0, NTH(5),
-	 {{6, 1, 6}, {6, 1, 6}, {6, 1, 6}}, {100, 200, 300, 400, 500, 500}},
-	{"all five ACKs lost", five, "window=5", "time=1s", 100 * MS, 0, 0x1f,
-	 {{10, 5, 10}, {10, 5, 10}, {6, 1, 6}}, {100, 200, 300, 400, 500, 500}},
-	{"premature time-out of five", five, "window=5", "time=150ms", 100 * MS, 0, 0,
-	 {{10, 5, 10}, {10, 5, 10}, {6, 1, 6}}, {100, 200, 300, 400, 500, 500}},
-	{"fig. 3.34: the ACK lost", eight, "window=5", "time=1s", 100 * MS, 0, NTH(1),
-	 {NOT, NOT, {2, 1, 2}}, {8, 8}},
-	{"fig. 3.35: both ACKs late", eight_twenty, "window=5", "time=150ms", 100 * MS, 0, 0,
-	 {NOT, NOT, {3, 1, 3}}, {8, 28, 28}},
-	{"fig. 3.36: first ACK lost, second in time", eight_twenty, "window=5", "time=1s", 100 * MS, 0,
-	 NTH(1), {NOT, NOT, {2, 0, 2}}, {8, 28}},
-	{"fig. 3.37: fast retransmit", fig337, "window=5", "time=1s", 100 * MS, NTH(2), 0,
-	 {NOT, NOT, {6, 1, 5}}, {8, 8, 8, 8, 65}},
+    {"fig. 3.22 and 3.26: packet 2 of 0-5 lost, N = 4",
+     six,
+     "window=4",
+     "time=1s",
+     100 * MS,
+     NTH(3),
+     0,
+     {{10, 4, 9}, {7, 1, 6}, {7, 1, 6}},
+     {100, 200, 200, 200, 200, 600}},
+    {"P37: the second of five lost",
+     five,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     NTH(2),
+     0,
+     {{9, 4, 8}, {6, 1, 5}, {6, 1, 5}},
+     {100, 100, 100, 100, 500}},
+    {"second and fourth of five lost",
+     five,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     NTH(2) | NTH(4),
+     0,
+     {{9, 4, 7}, {7, 2, 5}, {7, 2, 5}},
+     {100, 100, 100, 300, 500}},
+    /* the book's SR sends 6 with 1 again: here the third ACK's cumulative field covers it */
+    {"second ACK of five lost",
+     five,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     0,
+     NTH(2),
+     {{5, 0, 5}, {5, 0, 5}, {5, 0, 5}},
+     {100, 200, 300, 400, 500}},
+    {"last ACK of five lost",
+     five,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     0,
+     NTH(5),
+     {{6, 1, 6}, {6, 1, 6}, {6, 1, 6}},
+     {100, 200, 300, 400, 500, 500}},
+    {"all five ACKs lost",
+     five,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     0,
+     0x1f,
+     {{10, 5, 10}, {10, 5, 10}, {6, 1, 6}},
+     {100, 200, 300, 400, 500, 500}},
+    {"premature time-out of five",
+     five,
+     "window=5",
+     "time=150ms",
+     100 * MS,
+     0,
+     0,
+     {{10, 5, 10}, {10, 5, 10}, {6, 1, 6}},
+     {100, 200, 300, 400, 500, 500}},
+    {"fig. 3.34: the ACK lost",
+     eight,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     0,
+     NTH(1),
+     {NOT, NOT, {2, 1, 2}},
+     {8, 8}},
+    {"fig. 3.35: both ACKs late",
+     eight_twenty,
+     "window=5",
+     "time=150ms",
+     100 * MS,
+     0,
+     0,
+     {NOT, NOT, {3, 1, 3}},
+     {8, 28, 28}},
+    {"fig. 3.36: first ACK lost, second in time",
+     eight_twenty,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     0,
+     NTH(1),
+     {NOT, NOT, {2, 0, 2}},
+     {8, 28}},
+    {"fig. 3.37: fast retransmit",
+     fig337,
+     "window=5",
+     "time=1s",
+     100 * MS,
+     NTH(2),
+     0,
+     {NOT, NOT, {6, 1, 5}},
+     {8, 8, 8, 8, 65}},
 };
 
 static struct fake_result play(const struct row *row, enum model m)
 {
 	struct fake_config f = {
-		.rto = "fixed", .rto_params = row->rto, .ack = "each", .recovery = model_name[m],
-		.cc = "fixed", .cc_params = row->window, .mss = 100, .segments = row->segments,
-		.features = SP_SACK, .delay = row->delay, .fate = scripted, .limit = 100000 * MS,
-		.seed = 1,
+	    .rto = "fixed",
+	    .rto_params = row->rto,
+	    .ack = "each",
+	    .recovery = model_name[m],
+	    .cc = "fixed",
+	    .cc_params = row->window,
+	    .mss = 100,
+	    .segments = row->segments,
+	    .features = SP_SACK,
+	    .delay = row->delay,
+	    .fate = scripted,
+	    .limit = 100000 * MS,
+	    .seed = 1,
 	};
 
 	drop_data = row->drop_data;
@@ -94,8 +183,8 @@ static void check(const struct row *row, enum model m)
 
 	if (!r.complete || r.sent != e->sent || r.again != e->again || r.acks != e->acks ||
 	    r.violations)
-		fail_msg("%s, %s: sent/again/ACKs %u/%u/%u, not %u/%u/%u%s", row->name, model_name[m],
-			 r.sent, r.again, r.acks, e->sent, e->again, e->acks,
+		fail_msg("%s, %s: sent/again/ACKs %u/%u/%u, not %u/%u/%u%s", row->name,
+			 model_name[m], r.sent, r.again, r.acks, e->sent, e->again, e->acks,
 			 r.complete ? "" : ", incomplete");
 	for (uint32_t i = 0; m == TCP && i < 8 && row->tcp_acks[i]; i++)
 		if (r.ack_log[i] != row->tcp_acks[i])
@@ -123,7 +212,8 @@ static void gbn_discards_what_follows_a_gap(void **state)
 		assert_int_equal(r.ack_log[i], acks[i]);
 }
 
-/* With one loss TCP needs no time-out and is first; with two close losses it needs two and is last. */
+/* With one loss TCP needs no time-out and is first; with two close losses it needs two and is last.
+ */
 static void who_is_fastest(void **state)
 {
 	struct fake_result one[MODELS], two[MODELS];
@@ -143,7 +233,8 @@ static void sr_never_leaves_its_window(void **state)
 {
 	/* packet 1 of 12 lost and N = 4: after packets 2-4 are acknowledged nothing new may leave
 	 * before the resend: the time-out happens with four sent */
-	static const uint32_t twelve[] = {100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 0};
+	static const uint32_t twelve[] = {100, 100, 100, 100, 100, 100, 100,
+					  100, 100, 100, 100, 100, 0};
 	struct row row = {"", twelve, "window=4", "time=1s", 100 * MS, NTH(1), 0, {NOT}, {0}};
 	struct fake_result r = play(&row, SR);
 
@@ -162,9 +253,17 @@ static void stop_and_wait(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct fake_config f = {
-			.rto = "fixed", .ack = "each", .recovery = "gbn", .cc = "fixed",
-			.cc_params = i ? "window=3" : "window=1", .mss = 1000, .total = 300000,
-			.rate = 125000000, .delay = 15 * MS, .limit = 1000000 * MS, .seed = 1,
+		    .rto = "fixed",
+		    .ack = "each",
+		    .recovery = "gbn",
+		    .cc = "fixed",
+		    .cc_params = i ? "window=3" : "window=1",
+		    .mss = 1000,
+		    .total = 300000,
+		    .rate = 125000000,
+		    .delay = 15 * MS,
+		    .limit = 1000000 * MS,
+		    .seed = 1,
 		};
 		struct fake_result r = fake_run(&f);
 
@@ -180,11 +279,9 @@ static void stop_and_wait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_table),
-		cmocka_unit_test(gbn_discards_what_follows_a_gap),
-		cmocka_unit_test(who_is_fastest),
-		cmocka_unit_test(sr_never_leaves_its_window),
-		cmocka_unit_test(stop_and_wait),
+	    cmocka_unit_test(the_table),      cmocka_unit_test(gbn_discards_what_follows_a_gap),
+	    cmocka_unit_test(who_is_fastest), cmocka_unit_test(sr_never_leaves_its_window),
+	    cmocka_unit_test(stop_and_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
