@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* client.h - the inside of libclient: its objects and which file owns what.
+ *
+ *   attach.c  the connection to the daemon: regions, board, requests
+ *   queue.c   submissions, event queues, subscriptions
+ *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
+ *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect, listen,
+ *             accept, shutdown
+ *   stream.c  the byte rings: recv, send, sendfile, reserve/commit, peek/consume
+ *   ready.c   what poll would say of a socket;  option.c  options, ioctl, fcntl
+ *   wait.c    a thread that waits for one socket;  poll.c  poll and select
+ *   epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c  fork, exit
+ *
+ * Locks, in the order in which they are taken: table_lock (fd.c: descriptor table and descriptions'
+ * lists, slots, subscriptions) -> epoll.lock -> attach.sq_lock.  request_lock stands alone.  The
+ * slot's rx_lock and tx_lock come before sq_lock.  None is held while waiting for the network. */
+#ifndef STACKD_CLIENT_H
+#define STACKD_CLIENT_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "libc.h"
+#include "lock.h"
+#include "stackd_msg.h"
+#include "stackd_shm.h"
+
+struct region {
+	uint8_t *base;
+	struct stackd_shm_head head; /* our copy: a sibling process can't change it under us */
+};
+
+/* One subscription of ours, by its number in the own region. */
+struct watch {
+	struct watch *next_of_sock;
+	struct watch *next_free;
+	struct ofd *ofd; /* NULL: free */
+	_Atomic(struct evq *) evq;
+	struct epitem *item; /* of an epoll instance; NULL: of a waiting thread */
+	uint32_t mask;
+	uint32_t round; /* the poll call that wanted it last */
+};
+
+/* An event queue: of a thread that waits, or of an epoll instance. */
+struct evq {
+	struct attach *attach;
+	uint32_t index;
+	int fd; /* eventfd, not blocking */
+	uint32_t round;
+	_Atomic int credit; /* did looking before sleeping pay lately */
+	struct evq *next_free;
+};
+
+/* One connection to the daemon.  Never freed: sockets of a dead one still ask it. */
+struct attach {
+	_Atomic bool dead;
+	int conn;
+	uint32_t shards;
+	int kick[STACKD_SHARDS_MAX];
+	const struct stackd_board *board;
+	struct region *own;
+	_Atomic uint32_t sq_lock[STACKD_SHARDS_MAX];
+	uint32_t *slot_used; /* [sock_own]: gen + 1 of our last use */
+	uint32_t slot_next;
+	struct watch *watch; /* [sub_count] */
+	struct watch *watch_free, **watch_free_end; /* a queue: numbers rest before they return */
+	uint32_t watch_fresh, watch_resting;	    /* never used yet; in the free queue */
+	uint32_t evq_next;			    /* never given out yet */
+	struct evq *evq_free;
+};
+
+enum kind { KIND_SOCKET = 1, KIND_EPOLL, KIND_INTERNAL };
+
+enum mode {
+	MODE_CANDIDATE, /* a TCP socket whose side isn't decided */
+	MODE_KERNEL,
+	MODE_STACK,
+};
+
+struct addr {
+	uint8_t byte[16]; /* IPv4 v4-mapped */
+	uint16_t port;	  /* host order */
+};
+
+struct option_value {
+	int level, name, value;
+};
+
+#define OPTIONS_MAX 24
+
+/* An open description: what dup shares.  Its memory is never given back, so a stale pointer from
+ * the table finds a counter of 0 or another's, never rubbish. */
+struct ofd {
+	_Atomic uint32_t refs; /* descriptors plus calls in progress */
+	uint8_t kind;
+	_Atomic uint8_t mode;
+	_Atomic bool nonblock;
+	bool listening, connect_posted, connect_pending, bound, accepted;
+	int domain;
+	struct ofd *next_free;
+	struct epoll *epoll;   /* KIND_EPOLL */
+	struct epitem *items;  /* epoll instances that have this socket */
+	struct watch *watches; /* its subscriptions */
+
+	struct attach *attach;
+	struct region *region;
+	struct stackd_sock *sock;
+	uint8_t *rx, *tx;
+	uint64_t rx_bytes, tx_bytes;
+	uint32_t slot, gen;
+	struct addr local; /* what bind asked for, with the port that it got */
+
+	int64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
+	int linger;			  /* seconds, -1 off */
+	int rcvlowat;
+	uint32_t option_count;
+	struct option_value option[OPTIONS_MAX]; /* set by the program, as the kernel reads them back */
+	char choice[4][48]; /* plugins asked for before there was a slot; option.c's order */
+};
+
+struct epitem {
+	struct epoll *epoll;
+	struct ofd *ofd;
+	int fd;
+	uint32_t events; /* 0 after a ONESHOT has fired, but for the flags */
+	epoll_data_t data;
+	bool kernel; /* registered in the kernel's epoll too: the socket is still the kernel's */
+	bool queued; /* on the ready list */
+	struct watch *watch;
+	struct epitem *next_of_sock;
+	struct epitem *ready_next, *ready_prev;
+};
+
+struct epoll {
+	_Atomic uint32_t lock;
+	int fd;	    /* the number it was made with */
+	int around; /* in a forked child: its own instance around the one it shares; else -1 */
+	bool inherited; /* the kernel's instance also has the parent's marks */
+	_Atomic bool nested;	    /* somebody waits for this instance's descriptor: stay armed */
+	_Atomic uint32_t kernel_items; /* registered and not ours; a hint */
+	_Atomic uint32_t waiters;
+	_Atomic(struct evq *) evq; /* NULL: the kernel's epoll does it all */
+	struct epitem **item;	   /* by descriptor */
+	int item_count;
+	struct epitem *ready_head, *ready_tail;
+	_Atomic uint32_t ready_count;
+};
+
+/* ---- attach.c ---- */
+
+/* The attachment, made at the first call; NULL with errno when there is none (said once). */
+struct attach *attach_get(void);
+struct attach *attach_current(void); /* the same without trying */
+bool attach_required(void);
+void attach_configure(const char *rundir, const char *options);
+bool attach_is_dead(struct attach *);
+/* Looks whether the daemon has gone; one system call. */
+bool attach_check(struct attach *);
+/* The same once in a while: for calls that find nothing and don't wait. */
+bool attach_glance(struct attach *);
+/* One question to the daemon.  fds/fd_count: in what goes along, out (up to *fd_count) what came.
+ * 0 or an errno. */
+int attach_request(struct attach *, struct stackd_request *, struct stackd_reply *, int send_fd);
+/* The parent's half of fork: a new client for the child.  0 or an errno. */
+int attach_clone(struct attach *);
+void attach_clone_parent(void);
+void attach_clone_child(void);
+/* Whose is this address?  For bind: own addresses and wildcards; for connect: routed ones too. */
+bool attach_serves(const struct attach *, const struct addr *, bool for_bind);
+
+/* ---- queue.c ---- */
+
+void queue_post(struct ofd *, uint8_t op, uint16_t opt, int64_t arg, uint64_t arg2);
+struct evq *evq_new(struct attach *);
+void evq_free(struct evq *);
+/* Sets the flag; false: something is there already (see stackd_shm.h, sleeping and waking). */
+void evq_arm(struct evq *);
+void evq_disarm(struct evq *);
+void evq_drain(struct evq *);
+void evq_kick(struct evq *);
+void queue_flush(struct attach *, int64_t patience_ns);
+void queue_wake(struct ofd *);
+bool evq_pending(const struct evq *);
+/* Takes all events; calls back with each watch that has one. */
+void evq_pop(struct evq *, void (*found)(struct watch *));
+/* table_lock is held.  NULL: no subscription left. */
+struct watch *watch_add(struct ofd *, struct evq *, struct epitem *, uint32_t mask);
+struct watch *watch_find(struct ofd *, struct evq *);
+void watch_mask(struct watch *, uint32_t mask);
+void watch_remove(struct watch *);
+void watch_repost(struct ofd *); /* the socket has another slot */
+void watch_evict(struct evq *, uint32_t round);
+void queue_forked(void);
+
+/* ---- fd.c ---- */
+
+extern _Atomic uint32_t table_lock;
+
+/* The description behind fd with a reference, or NULL: the kernel's alone. */
+struct ofd *fd_get(int fd);
+/* The same for stack sockets only. */
+struct ofd *fd_get_stack(int fd);
+void fd_put(struct ofd *);
+bool fd_is_internal(int fd);
+bool fd_is_ours(int fd); /* a stack socket or an epoll instance, for poll and select */
+struct ofd *ofd_new(enum kind);
+bool fd_install(int fd, struct ofd *); /* takes over the caller's reference */
+void fd_forget(int fd);		       /* the socket turned out to be the kernel's */
+int fd_internal(int fd);	       /* moves it high and protects it; the new number or -1 */
+void fd_internal_close(int fd);
+void fd_internal_close_all(void);
+void fd_each(void (*visit)(struct ofd *));
+bool fd_in_foreign_process(void); /* in a vfork child: our memory is the parent's */
+void fd_process_changed(void);
+
+int fd_dup(int fd);
+int fd_dup_to(int fd, int copy, int flags, bool dup3);
+int fd_dup_above(int fd, int command, int least);
+int fd_close_range(unsigned int first, unsigned int last, int flags);
+
+/* ---- socket.c ---- */
+
+bool addr_from(const struct sockaddr *, socklen_t, struct addr *);
+void addr_to(const struct addr *, int domain, struct sockaddr *, socklen_t *);
+/* Loopback, or (to connect to) a wildcard: always the kernel's. */
+bool addr_is_local(const struct addr *, bool for_bind);
+/* The slot's state as the program may see it. */
+uint32_t sock_state(const struct ofd *);
+int sock_take_error(struct ofd *);
+/* Which directions this side has shut, as every process that shares the socket knows: RCV 1, SND 2. */
+uint32_t sock_shut(const struct ofd *);
+void sock_release(struct ofd *); /* the last reference has gone */
+void sock_request(const struct ofd *, struct stackd_request *, uint32_t type);
+void sock_accepted(struct ofd *, const struct ofd *listener, uint32_t slot);
+bool accept_pending(const struct ofd *);
+/* Gives a candidate a slot: from now on it is a stack socket.  0 or an errno. */
+int sock_adopt(struct ofd *, struct attach *);
+int sock_renew(struct ofd *); /* a failed connect: another slot for the next one */
+int sock_fail(int error);     /* -1 with errno set, or 0 */
+
+/* ---- stream.c ---- */
+
+static inline uint64_t rx_bytes_available(const struct ofd *o)
+{
+	return atomic_load_explicit(&o->sock->rx_tail, memory_order_acquire) -
+	       atomic_load_explicit(&o->sock->rx_head, memory_order_relaxed);
+}
+
+static inline uint64_t tx_bytes_room(const struct ofd *o)
+{
+	uint64_t queued = atomic_load_explicit(&o->sock->tx_tail, memory_order_relaxed) -
+			  atomic_load_explicit(&o->sock->tx_head, memory_order_acquire);
+	uint64_t limit = atomic_load_explicit(&o->sock->tx_limit, memory_order_relaxed);
+
+	return queued < limit ? limit - queued : 0;
+}
+
+/* Nothing to read: 0 end of file, -errno, or 1: it may still come. */
+int stream_why_empty(struct ofd *);
+/* 0: may send; 1: not connected yet; else -errno. */
+int stream_may_send(struct ofd *);
+int stream_send_wait(struct ofd *, int flags, int64_t *deadline);
+void stream_sent(struct ofd *); /* tx_tail has moved */
+void stream_consume(struct ofd *, size_t len);
+
+/* ---- ready.c ---- */
+
+/* poll's bits of all that is so; looks at what `want` names (asks the daemon to tell of room). */
+uint32_t ready_bits(struct ofd *, uint32_t want);
+bool ready_readable(struct ofd *);
+bool ready_writable(struct ofd *); /* at least one byte of room, or an end */
+bool ready_accept(struct ofd *);
+bool ready_connected(struct ofd *); /* or failed */
+uint32_t ready_interest(uint32_t poll_events);
+
+/* ---- wait.c ---- */
+
+int64_t clock_now(void);
+struct evq *wait_evq(struct attach *);
+void wait_forked(void);
+/* Until ready(ofd), the deadline (ns, -1 never) or a signal: 0, EAGAIN, EINTR. */
+int wait_for(struct ofd *, uint32_t interest, bool (*ready)(struct ofd *), int64_t timeout_ns,
+	     int64_t deadline);
+void wait_slept(struct evq *, int64_t slept_ns);
+bool wait_spin(struct evq *, bool (*ready)(void *), void *);
+int64_t wait_deadline(int64_t timeout_ns);
+int64_t timespec_ns(const struct timespec *); /* NULL: -1 */
+
+/* ---- option.c ---- */
+
+int option_replay(struct ofd *); /* 0 or an errno: a plugin that isn't there */
+void option_inherit(struct ofd *, const struct ofd *listener);
+
+/* ---- epoll.c ---- */
+
+void epoll_sock_gone(struct ofd *);    /* table_lock is held */
+void epoll_sock_migrate(struct ofd *); /* a candidate has become a stack socket */
+void epoll_sock_kernel(struct ofd *);  /* or the kernel's */
+void epoll_release(struct ofd *);
+void epoll_nested(struct ofd *, int fd);
+void epoll_forked(struct ofd *);
+/* Gives the instance an event queue of this attachment.  0 or an errno.  No lock is held. */
+int epoll_prepare(struct epoll *, struct attach *, int epfd);
+/* A child's first use of an instance that it shares with its parent. */
+void epoll_revive(struct epoll *, int epfd);
+void epoll_wake(struct epitem *); /* table_lock is held */
+/* epoll.lock is held for these. */
+void epoll_ready_add(struct epitem *);
+void epoll_ready_remove(struct epitem *);
+void epoll_kick(struct epoll *); /* wakes who sleeps in it */
+extern const char epoll_marker[3]; /* [0] our event queue, [1] the daemon, [2] the one inside */
+
+/* ---- fork.c ---- */
+
+void fork_prepare_once(void);
+void fork_leave(void);
+pid_t fork_cloned(void);
+
+#endif

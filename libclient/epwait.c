@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* epwait.c - epoll_wait: harvests the ready list of stack sockets, and sleeps in the kernel's own
+ * epoll, which our event queue's eventfd wakes.  Work is in proportion to what is ready. */
+#include "client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include "stackd.h"
+
+#define NS_PER_S  INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
+#define FLAG_BITS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
+
+struct wait_call {
+	struct epoll *ep;
+	int epfd;
+	struct epoll_event *out;
+	int max;
+	int64_t deadline; /* 0 don't wait, -1 for ever */
+	const sigset_t *mask;
+};
+
+static void found(struct watch *w)
+{
+	if (w->item)
+		epoll_ready_add(w->item);
+}
+
+/* One item off the list; true: it has something to say. */
+static bool harvest_one(struct epitem *it, struct epoll_event *out)
+{
+	uint32_t bits;
+
+	epoll_ready_remove(it);
+	if (!(it->events & ~(uint32_t)FLAG_BITS))
+		return false; /* ONESHOT has fired */
+	bits = ready_bits(it->ofd, it->events) & it->events;
+	if (!bits)
+		return false;
+	out->events = bits;
+	out->data = it->data;
+	if (it->events & EPOLLONESHOT)
+		it->events &= FLAG_BITS;
+	else if (!(it->events & EPOLLET))
+		epoll_ready_add(it); /* level: the next call looks again */
+	return true;
+}
+
+static int harvest(struct epoll *ep, struct epoll_event *out, int max)
+{
+	struct evq *e = atomic_load(&ep->evq);
+	uint32_t count;
+	int n = 0;
+
+	if (!e && !ep->ready_count)
+		return 0;
+	lock_take(&ep->lock);
+	if (e)
+		evq_pop(e, found);
+	for (count = ep->ready_count; count && n < max; count--)
+		n += harvest_one(ep->ready_head, &out[n]);
+	lock_drop(&ep->lock);
+	return n;
+}
+
+/* ---- the daemon's death ---- */
+
+static void daemon_gone(struct epoll *ep, int epfd)
+{
+	struct evq *e = atomic_load(&ep->evq);
+	int fd = ep->around >= 0 ? ep->around : epfd;
+
+	if (!e || !attach_check(e->attach))
+		return;
+	lock_take(&ep->lock);
+	LIBC->epoll_ctl(fd, EPOLL_CTL_DEL, e->attach->conn, NULL);
+	for (int i = 0; i < ep->item_count; i++)
+		if (ep->item[i] && !ep->item[i]->kernel)
+			epoll_ready_add(ep->item[i]);
+	lock_drop(&ep->lock);
+}
+
+/* ---- the kernel's part ---- */
+
+static bool is_mark(const struct epoll_event *ev, int which)
+{
+	return ev->data.ptr == (const void *)&epoll_marker[which];
+}
+
+/* Takes our own marks out of what the kernel said.  *inside: the shared instance has something. */
+static int filter(struct wait_call *c, struct epoll_event *ev, int n, bool own, bool *inside)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (is_mark(&ev[i], 2))
+			*inside = true;
+		else if (is_mark(&ev[i], 0) && own && atomic_load(&c->ep->evq))
+			evq_drain(atomic_load(&c->ep->evq));
+		else if (is_mark(&ev[i], 1) && own)
+			daemon_gone(c->ep, c->epfd);
+		else if (!is_mark(&ev[i], 0) && !is_mark(&ev[i], 1))
+			ev[kept++] = ev[i];
+	}
+	return kept;
+}
+
+static int kernel_wait(struct wait_call *c, struct epoll_event *out, int max, int64_t deadline,
+		       int *raw)
+{
+	int fd = c->ep->around >= 0 ? c->ep->around : c->epfd;
+	int64_t left = deadline <= 0 ? 0 : deadline - clock_now();
+	struct timespec t;
+	bool inside = false;
+	int n;
+
+	left = left > 0 ? left : 0;
+	t = (struct timespec){.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
+	n = LIBC->epoll_pwait2(fd, out, max, deadline < 0 ? NULL : &t, c->mask);
+	if (n < 0 && errno == ENOSYS) {
+		int64_t ms = (left + NS_PER_MS - 1) / NS_PER_MS;
+
+		n = LIBC->epoll_pwait(fd, out, max, deadline < 0 ? -1 : (int)ms, c->mask);
+	}
+	*raw = n;
+	if (n <= 0)
+		return n;
+	n = filter(c, out, n, true, &inside);
+	if (inside && n < max) {
+		int more = LIBC->epoll_wait(c->epfd, out + n, max - n, 0);
+
+		if (more > 0)
+			n += filter(c, out + n, more, false, &inside);
+	}
+	return n;
+}
+
+/* ---- arming ---- */
+
+/* True: nothing is there, and whatever comes from now on wakes us. */
+static bool fall_asleep(struct epoll *ep, struct evq *e)
+{
+	bool empty;
+
+	if (!e)
+		return true;
+	lock_take(&ep->lock);
+	evq_arm(e);
+	evq_pop(e, found);
+	empty = !ep->ready_head;
+	if (empty)
+		ep->waiters++;
+	else if (!ep->waiters && !atomic_load(&ep->nested))
+		evq_disarm(e);
+	lock_drop(&ep->lock);
+	return empty;
+}
+
+static void wake_up(struct epoll *ep, struct evq *e)
+{
+	if (!e)
+		return;
+	lock_take(&ep->lock);
+	ep->waiters--;
+	if (!ep->waiters && !atomic_load(&ep->nested)) {
+		evq_disarm(e);
+	} else { /* others sleep on: the flag was used up by our wake-up */
+		evq_arm(e);
+		if (evq_pending(e))
+			epoll_kick(ep);
+	}
+	lock_drop(&ep->lock);
+}
+
+/* Level-triggered ones stay on the list; who waits elsewhere must see that. */
+static void leave(struct epoll *ep)
+{
+	if (!ep->waiters && !atomic_load(&ep->nested))
+		return;
+	lock_take(&ep->lock);
+	if (ep->ready_head)
+		epoll_kick(ep);
+	lock_drop(&ep->lock);
+}
+
+static bool something(void *arg)
+{
+	struct wait_call *c = arg;
+	struct evq *e = atomic_load(&c->ep->evq);
+
+	return evq_pending(e) || c->ep->ready_count;
+}
+
+static void look_first(struct wait_call *c)
+{
+	struct evq *e = atomic_load(&c->ep->evq);
+
+	if (e && c->deadline && !atomic_load(&c->ep->kernel_items) && c->ep->around < 0)
+		wait_spin(e, something, c);
+}
+
+static int wait_sleep(struct wait_call *c, int *raw)
+{
+	struct evq *e = atomic_load(&c->ep->evq);
+	int64_t start;
+	int n;
+
+	if (!fall_asleep(c->ep, e)) {
+		*raw = 1;
+		return 0;
+	}
+	start = e ? clock_now() : 0;
+	n = kernel_wait(c, c->out, c->max, c->deadline, raw);
+	wake_up(c->ep, e);
+	if (e)
+		wait_slept(e, clock_now() - start);
+	return n;
+}
+
+/* Stack events first; then the kernel's, without waiting if there are some. */
+static int wait_all(struct wait_call *c)
+{
+	look_first(c);
+	for (;;) {
+		struct epoll *ep = c->ep;
+		int raw = 0, n = harvest(ep, c->out, c->max), more = 0;
+
+		if (n || c->deadline == 0) {
+			if (n < c->max && (atomic_load(&ep->kernel_items) || !n))
+				more = kernel_wait(c, c->out + n, c->max - n, 0, &raw);
+			if (more < 0 && !n)
+				return -1;
+			n += more > 0 ? more : 0;
+			if (!n && raw > 0) /* only our own mark: what it stands for */
+				n = harvest(ep, c->out, c->max);
+			return n;
+		}
+		n = wait_sleep(c, &raw);
+		if (n < 0)
+			return -1;
+		if (n < c->max)
+			n += harvest(ep, c->out + n, c->max - n);
+		if (n)
+			return n;
+		if (raw == 0)
+			return 0;
+	}
+}
+
+static int wait_events(int epfd, struct epoll_event *out, int max, int64_t timeout_ns,
+		       const sigset_t *mask, struct ofd *o)
+{
+	struct wait_call c = {.ep = o->epoll, .epfd = epfd, .out = out, .max = max, .mask = mask};
+	int n;
+
+	c.deadline = timeout_ns > 0 ? clock_now() + timeout_ns : timeout_ns;
+	if (c.ep->inherited && !atomic_load(&c.ep->evq))
+		epoll_revive(c.ep, epfd);
+	n = wait_all(&c);
+	leave(c.ep);
+	return n;
+}
+
+/* Instances without stack sockets go straight on; they are looked at again when one comes. */
+static struct ofd *instance(int epfd, struct epoll_event *out, int max)
+{
+	struct ofd *o = max > 0 && out ? fd_get(epfd) : NULL;
+
+	if (o && (o->kind != KIND_EPOLL || !o->epoll)) {
+		fd_put(o);
+		return NULL;
+	}
+	return o;
+}
+
+int stackd_epoll_pwait2(int epfd, struct epoll_event *out, int max, const struct timespec *timeout,
+			const sigset_t *mask)
+{
+	struct ofd *o = instance(epfd, out, max);
+	int n;
+
+	if (!o || (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
+			       timeout->tv_nsec >= NS_PER_S))) {
+		fd_put(o);
+		return LIBC->epoll_pwait2(epfd, out, max, timeout, mask);
+	}
+	n = wait_events(epfd, out, max, timespec_ns(timeout), mask, o);
+	fd_put(o);
+	return n;
+}
+
+int stackd_epoll_pwait(int epfd, struct epoll_event *out, int max, int timeout_ms,
+		       const sigset_t *mask)
+{
+	struct ofd *o = instance(epfd, out, max);
+	int n;
+
+	if (!o)
+		return LIBC->epoll_pwait(epfd, out, max, timeout_ms, mask);
+	n = wait_events(epfd, out, max, timeout_ms < 0 ? -1 : timeout_ms * NS_PER_MS, mask, o);
+	fd_put(o);
+	return n;
+}
+
+int stackd_epoll_wait(int epfd, struct epoll_event *out, int max, int timeout_ms)
+{
+	return stackd_epoll_pwait(epfd, out, max, timeout_ms, NULL);
+}
+
+int stackd_notify_fd(int epfd)
+{
+	struct ofd *o = fd_get(epfd);
+	bool ok = o && o->kind == KIND_EPOLL && o->epoll;
+
+	if (ok)
+		epoll_nested(o, epfd);
+	fd_put(o);
+	return ok ? epfd : sock_fail(EINVAL);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* lock.h - one word that holds its owner's thread id: for the process's own tables and, in shared
+ * memory, for threads of several processes.  Never held while waiting for the network.  A lock
+ * whose owner has died is taken over. */
+#ifndef STACKD_CLIENT_LOCK_H
+#define STACKD_CLIENT_LOCK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define LOCK_WAITERS 0x80000000u /* somebody sleeps on the word; thread ids are below 2^22 */
+
+extern _Thread_local uint32_t lock_thread_id __attribute__((tls_model("initial-exec")));
+
+uint32_t lock_thread_id_load(void);
+void lock_slow(_Atomic uint32_t *word, uint32_t self);
+void lock_wake(_Atomic uint32_t *word);
+
+static inline uint32_t lock_self(void)
+{
+	return lock_thread_id ? lock_thread_id : lock_thread_id_load();
+}
+
+static inline void lock_take(_Atomic uint32_t *word)
+{
+	uint32_t self = lock_self(), none = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(word, &none, self, memory_order_acquire,
+						     memory_order_relaxed))
+		lock_slow(word, self);
+}
+
+static inline void lock_drop(_Atomic uint32_t *word)
+{
+	if (atomic_exchange_explicit(word, 0, memory_order_release) & LOCK_WAITERS)
+		lock_wake(word);
+}
+
+#endif

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* option.c - socket options, ioctl and fcntl.  The kernel socket behind each of ours checks and
+ * remembers what it can; what matters to the stack goes on to the daemon.  An option that would do
+ * nothing on a stack socket is refused. */
+#include "client.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "stackd.h"
+
+#define NS_PER_S INT64_C(1000000000)
+
+/* opt 0: the kernel socket's memory is all it takes. */
+static const struct {
+	int level, name;
+	enum stackd_opt opt;
+} known[] = {
+	{SOL_SOCKET, SO_KEEPALIVE, STACKD_OPT_KEEPALIVE},
+	{SOL_SOCKET, SO_SNDBUF, STACKD_OPT_SNDBUF},
+	{SOL_SOCKET, SO_RCVBUF, STACKD_OPT_RCVBUF},
+	{SOL_SOCKET, SO_REUSEADDR, 0},
+	{SOL_SOCKET, SO_REUSEPORT, 0},
+	{SOL_SOCKET, SO_PRIORITY, 0},
+	{SOL_SOCKET, SO_BROADCAST, 0},
+	{SOL_SOCKET, SO_OOBINLINE, 0},
+	{SOL_SOCKET, SO_RCVLOWAT, 0},
+	{IPPROTO_TCP, TCP_NODELAY, STACKD_OPT_NODELAY},
+	{IPPROTO_TCP, TCP_CORK, STACKD_OPT_CORK},
+	{IPPROTO_TCP, TCP_KEEPIDLE, STACKD_OPT_KEEPIDLE},
+	{IPPROTO_TCP, TCP_KEEPINTVL, STACKD_OPT_KEEPINTVL},
+	{IPPROTO_TCP, TCP_KEEPCNT, STACKD_OPT_KEEPCNT},
+	{IPPROTO_TCP, TCP_USER_TIMEOUT, STACKD_OPT_USER_TIMEOUT},
+	{IPPROTO_TCP, TCP_SYNCNT, STACKD_OPT_SYNCNT},
+	{IPPROTO_TCP, TCP_LINGER2, STACKD_OPT_LINGER2},
+	{IPPROTO_TCP, TCP_MAXSEG, STACKD_OPT_MAXSEG},
+	{IPPROTO_TCP, TCP_QUICKACK, STACKD_OPT_QUICKACK},
+	{IPPROTO_TCP, TCP_DEFER_ACCEPT, STACKD_OPT_DEFER_ACCEPT},
+	{IPPROTO_IP, IP_TOS, STACKD_OPT_TOS},
+	{IPPROTO_IP, IP_TTL, STACKD_OPT_TTL},
+	{IPPROTO_IP, IP_MTU_DISCOVER, 0},
+	{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0},
+	{IPPROTO_IPV6, IPV6_V6ONLY, 0},
+	{IPPROTO_IPV6, IPV6_TCLASS, STACKD_OPT_TOS},
+	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, STACKD_OPT_TTL},
+};
+
+#define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
+
+/* The plugin kinds, in the order of enum stackd_choice. */
+static const char *const choice_key[4] = {"tcp.recovery", "tcp.cc", "tcp.rto", "tcp.ack"};
+
+static int known_index(int level, int name)
+{
+	for (size_t i = 0; i < KNOWN_COUNT; i++)
+		if (known[i].level == level && known[i].name == name)
+			return (int)i;
+	return -1;
+}
+
+/* ---- plugins by name ---- */
+
+static int choose(const struct ofd *o, int kind, const char *value)
+{
+	struct stackd_request q;
+	struct stackd_reply r;
+
+	sock_request(o, &q, STACKD_REQ_CHOOSE);
+	snprintf(q.text, sizeof(q.text), "%s=%s", choice_key[kind], value);
+	return attach_request(o->attach, &q, &r, -1);
+}
+
+static int set_choice(struct ofd *o, int kind, const void *value, socklen_t len)
+{
+	char text[sizeof(o->choice[0])] = {0};
+	int error = 0;
+
+	if (kind < 0 || kind > 3)
+		return ENOPROTOOPT;
+	if (!value || len == 0 || strnlen(value, len) >= sizeof(text))
+		return EINVAL;
+	memcpy(text, value, strnlen(value, len));
+	if (o->mode == MODE_STACK) {
+		error = choose(o, kind, text);
+		/* the kernel's name for it */
+		if (error && kind == STACKD_CC && !strcmp(text, "reno"))
+			error = choose(o, kind, "newreno");
+	}
+	if (!error)
+		memcpy(o->choice[kind], text, sizeof(text));
+	return error;
+}
+
+static int copy_out(void *value, socklen_t *len, const void *from, size_t size)
+{
+	size_t n = *len < size ? *len : size;
+
+	memcpy(value, from, n);
+	*len = (socklen_t)n;
+	return 0;
+}
+
+static int get_choice(struct ofd *o, int kind, void *value, socklen_t *len)
+{
+	struct stackd_request q;
+	struct stackd_reply r;
+	int error;
+
+	if (kind < 0 || kind > 3)
+		return ENOPROTOOPT;
+	if (o->mode != MODE_STACK)
+		return copy_out(value, len, o->choice[kind], strlen(o->choice[kind]) + 1);
+	sock_request(o, &q, STACKD_REQ_CHOSEN);
+	snprintf(q.text, sizeof(q.text), "%s", choice_key[kind]);
+	error = attach_request(o->attach, &q, &r, -1);
+	return error ? error : copy_out(value, len, r.text, strlen(r.text) + 1);
+}
+
+/* ---- set ---- */
+
+static void post_option(struct ofd *o, enum stackd_opt opt, int value)
+{
+	/* the kernel reads buffers back doubled; the stack counts payload only */
+	if (opt == STACKD_OPT_SNDBUF || opt == STACKD_OPT_RCVBUF)
+		value /= 2;
+	queue_post(o, STACKD_OP_SETOPT, (uint16_t)opt, value, 0);
+}
+
+static void remember(struct ofd *o, int level, int name, int value)
+{
+	uint32_t i = 0;
+
+	while (i < o->option_count &&
+	       (o->option[i].level != level || o->option[i].name != name))
+		i++;
+	if (i == OPTIONS_MAX)
+		return;
+	o->option[i] = (struct option_value){level, name, value};
+	if (i == o->option_count)
+		o->option_count++;
+}
+
+static int64_t timeval_ns(const void *value)
+{
+	struct timeval t;
+
+	memcpy(&t, value, sizeof(t));
+	return t.tv_sec * NS_PER_S + t.tv_usec * 1000;
+}
+
+/* After the kernel has taken it: what we ourselves must know.  False: not one of these. */
+static bool set_local(struct ofd *o, int level, int name, const void *value)
+{
+	struct linger l;
+
+	if (level != SOL_SOCKET)
+		return false;
+	switch (name) {
+	case SO_RCVTIMEO:
+		o->rcvtimeo_ns = timeval_ns(value);
+		return true;
+	case SO_SNDTIMEO:
+		o->sndtimeo_ns = timeval_ns(value);
+		return true;
+	case SO_LINGER:
+		memcpy(&l, value, sizeof(l));
+		o->linger = l.l_onoff ? l.l_linger : -1;
+		if (o->mode == MODE_STACK)
+			queue_post(o, STACKD_OP_SETOPT, STACKD_OPT_LINGER, o->linger, 0);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int set_known(struct ofd *o, int fd, int index)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	if (LIBC->getsockopt(fd, known[index].level, known[index].name, &value, &len) < 0)
+		return 0;
+	if (known[index].level == SOL_SOCKET && known[index].name == SO_RCVLOWAT)
+		o->rcvlowat = value > 0 ? value : 1;
+	remember(o, known[index].level, known[index].name, value);
+	if (o->mode == MODE_STACK && known[index].opt)
+		post_option(o, known[index].opt, value);
+	return 0;
+}
+
+static bool is_local(int level, int name)
+{
+	return level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_LINGER);
+}
+
+static int set_option(struct ofd *o, int fd, int level, int name, const void *value, socklen_t len)
+{
+	int index = known_index(level, name);
+
+	if (level == SOL_STACKD)
+		return set_choice(o, name, value, len);
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
+		if (o->mode == MODE_STACK)
+			return set_choice(o, STACKD_CC, value, len);
+		/* the kernel may not know our names */
+		if (LIBC->setsockopt(fd, level, name, value, len) < 0 && errno != ENOENT)
+			return errno;
+		return set_choice(o, STACKD_CC, value, len);
+	}
+	if (o->mode == MODE_STACK && index < 0 && !is_local(level, name))
+		return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
+				       level == IPPROTO_IPV6
+			       ? ENOPROTOOPT
+			       : EOPNOTSUPP;
+	if (LIBC->setsockopt(fd, level, name, value, len) < 0)
+		return errno;
+	if (set_local(o, level, name, value) || index < 0)
+		return 0;
+	return set_known(o, fd, index);
+}
+
+int stackd_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	struct ofd *o = fd_get(fd);
+	int error;
+
+	if (!o || o->kind != KIND_SOCKET || o->mode == MODE_KERNEL) {
+		fd_put(o);
+		return LIBC->setsockopt(fd, level, name, value, len);
+	}
+	error = set_option(o, fd, level, name, value, len);
+	fd_put(o);
+	return sock_fail(error);
+}
+
+int option_replay(struct ofd *o)
+{
+	int error = 0;
+
+	for (int kind = 0; kind < 4 && !error; kind++)
+		if (o->choice[kind][0])
+			error = choose(o, kind, o->choice[kind]);
+	for (uint32_t i = 0; i < o->option_count; i++) {
+		int index = known_index(o->option[i].level, o->option[i].name);
+
+		if (index >= 0 && known[index].opt)
+			post_option(o, known[index].opt, o->option[i].value);
+	}
+	if (o->linger >= 0)
+		queue_post(o, STACKD_OP_SETOPT, STACKD_OPT_LINGER, o->linger, 0);
+	return error;
+}
+
+/* An accepted socket has its listener's options; the daemon has copied its part itself. */
+void option_inherit(struct ofd *o, const struct ofd *listener)
+{
+	o->rcvtimeo_ns = listener->rcvtimeo_ns;
+	o->sndtimeo_ns = listener->sndtimeo_ns;
+	o->linger = listener->linger;
+	o->rcvlowat = listener->rcvlowat;
+	o->option_count = listener->option_count;
+	memcpy(o->option, listener->option, sizeof(o->option));
+}
+
+/* ---- get ---- */
+
+static int ask_info(const struct ofd *o, struct stackd_info *info)
+{
+	struct stackd_request q;
+	struct stackd_reply r;
+	int error;
+
+	sock_request(o, &q, STACKD_REQ_INFO);
+	error = attach_request(o->attach, &q, &r, -1);
+	if (!error)
+		*info = r.info;
+	return error;
+}
+
+static void fill_tcp_info(struct tcp_info *t, const struct stackd_info *i)
+{
+	*t = (struct tcp_info){
+		.tcpi_state = i->state, .tcpi_ca_state = i->ca_state, .tcpi_backoff = i->backoff,
+		.tcpi_options = i->options, .tcpi_rto = i->rto_us, .tcpi_ato = i->ato_us,
+		.tcpi_snd_mss = i->snd_mss, .tcpi_rcv_mss = i->rcv_mss,
+		.tcpi_unacked = i->unacked_segs, .tcpi_sacked = i->sacked_segs,
+		.tcpi_lost = i->lost_segs, .tcpi_retrans = i->retrans_segs,
+		.tcpi_last_data_sent = i->last_data_sent_ms,
+		.tcpi_last_data_recv = i->last_data_recv_ms,
+		.tcpi_last_ack_recv = i->last_ack_recv_ms, .tcpi_pmtu = i->pmtu,
+		.tcpi_rcv_ssthresh = i->rcv_wnd, .tcpi_rtt = i->rtt_us,
+		.tcpi_rttvar = i->rttvar_us, .tcpi_snd_ssthresh = i->snd_ssthresh_segs,
+		.tcpi_snd_cwnd = i->snd_cwnd_segs, .tcpi_advmss = i->advmss,
+		.tcpi_reordering = i->reordering, .tcpi_rcv_rtt = i->rcv_rtt_us,
+		.tcpi_rcv_space = i->rcv_space, .tcpi_total_retrans = i->total_retrans,
+		.tcpi_pacing_rate = i->pacing_rate, .tcpi_max_pacing_rate = UINT64_MAX,
+		.tcpi_bytes_acked = i->bytes_acked, .tcpi_bytes_received = i->bytes_received,
+		.tcpi_segs_out = i->segs_out, .tcpi_segs_in = i->segs_in,
+		.tcpi_notsent_bytes = i->notsent_bytes, .tcpi_min_rtt = i->min_rtt_us,
+		.tcpi_data_segs_in = i->data_segs_in, .tcpi_data_segs_out = i->data_segs_out,
+		.tcpi_delivery_rate = i->delivery_rate, .tcpi_busy_time = i->busy_us,
+		.tcpi_bytes_sent = i->bytes_sent, .tcpi_bytes_retrans = i->bytes_retrans,
+		.tcpi_dsack_dups = i->dsack_dups, .tcpi_reord_seen = i->reord_seen,
+		.tcpi_snd_wnd = i->snd_wnd,
+	};
+	/* two fields of four bits, in the order of Linux's header */
+	((uint8_t *)t)[offsetof(struct tcp_info, tcpi_options) + 1] =
+		(uint8_t)((i->snd_wscale & 0xf) | i->rcv_wscale << 4);
+}
+
+static int get_info(const struct ofd *o, int level, int name, void *value, socklen_t *len)
+{
+	struct stackd_info info;
+	struct tcp_info t;
+	int error = ask_info(o, &info), number;
+
+	if (error)
+		return error;
+	if (level == IPPROTO_TCP && name == TCP_INFO) {
+		fill_tcp_info(&t, &info);
+		return copy_out(value, len, &t, sizeof(t));
+	}
+	number = (int)(level == IPPROTO_TCP ? info.snd_mss : info.pmtu);
+	return copy_out(value, len, &number, sizeof(number));
+}
+
+static const struct option_value *remembered(const struct ofd *o, int level, int name)
+{
+	for (uint32_t i = 0; i < o->option_count; i++)
+		if (o->option[i].level == level && o->option[i].name == name)
+			return &o->option[i];
+	return NULL;
+}
+
+static int get_option(struct ofd *o, int fd, int level, int name, void *value, socklen_t *len)
+{
+	const struct option_value *v = remembered(o, level, name);
+	int number;
+
+	if (level == SOL_SOCKET && name == SO_ERROR) {
+		number = sock_take_error(o);
+		return copy_out(value, len, &number, sizeof(number));
+	}
+	if (level == SOL_SOCKET && name == SO_ACCEPTCONN) {
+		number = o->listening;
+		return copy_out(value, len, &number, sizeof(number));
+	}
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		return get_choice(o, STACKD_CC, value, len);
+	if ((level == IPPROTO_TCP && (name == TCP_INFO || name == TCP_MAXSEG)) ||
+	    (level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU))
+		return get_info(o, level, name, value, len);
+	if (v)
+		return copy_out(value, len, &v->value, sizeof(v->value));
+	return LIBC->getsockopt(fd, level, name, value, len) < 0 ? errno : 0;
+}
+
+int stackd_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	struct ofd *o = fd_get(fd);
+	int error;
+
+	if (!o || o->kind != KIND_SOCKET || (o->mode != MODE_STACK && level != SOL_STACKD)) {
+		fd_put(o);
+		return LIBC->getsockopt(fd, level, name, value, len);
+	}
+	if (!value || !len)
+		error = EFAULT;
+	else if (level == SOL_STACKD)
+		error = get_choice(o, name, value, len);
+	else
+		error = get_option(o, fd, level, name, value, len);
+	fd_put(o);
+	return sock_fail(error);
+}
+
+/* ---- ioctl and fcntl ---- */
+
+static int ioctl_stack(struct ofd *o, int fd, unsigned long request, void *arg)
+{
+	uint64_t queued = atomic_load(&o->sock->tx_tail) - atomic_load(&o->sock->tx_head);
+
+	switch (request) {
+	case FIONREAD: /* SIOCINQ is the same */
+		if (o->listening)
+			return EINVAL;
+		*(int *)arg = (int)rx_bytes_available(o);
+		return 0;
+	case SIOCOUTQ:
+	case SIOCOUTQNSD:
+		*(int *)arg = o->listening ? 0 : (int)queued;
+		return 0;
+	case SIOCATMARK:
+		*(int *)arg = (atomic_load(&o->sock->flags) & STACKD_URGENT) &&
+			      atomic_load(&o->sock->urgent_off) == atomic_load(&o->sock->rx_head) + 1;
+		return 0;
+	default:
+		return LIBC->ioctl(fd, request, arg) < 0 ? errno : 0;
+	}
+}
+
+int stackd_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct ofd *o = fd_get(fd);
+	int error;
+
+	if (!o || o->kind != KIND_SOCKET)
+		error = LIBC->ioctl(fd, request, arg) < 0 ? errno : 0;
+	else if (o->mode == MODE_STACK)
+		error = ioctl_stack(o, fd, request, arg);
+	else
+		error = LIBC->ioctl(fd, request, arg) < 0 ? errno : 0;
+	if (!error && o && request == FIONBIO)
+		atomic_store(&o->nonblock, *(const int *)arg != 0);
+	fd_put(o);
+	return sock_fail(error);
+}
+
+int stackd_fcntl(int fd, int command, void *arg)
+{
+	struct ofd *o;
+	int r;
+
+	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+		return fd_dup_above(fd, command, (int)(intptr_t)arg);
+	if (fd_is_internal(fd))
+		return sock_fail(EBADF);
+	r = LIBC->fcntl(fd, command, arg);
+	if (r < 0 || command != F_SETFL)
+		return r;
+	o = fd_get(fd);
+	if (o && o->kind == KIND_SOCKET)
+		atomic_store(&o->nonblock, ((intptr_t)arg & O_NONBLOCK) != 0);
+	fd_put(o);
+	return r;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* preload_stream.c - the C library's names for moving bytes, with the forms that programs built
+ * with _FORTIFY_SOURCE call. */
+#undef _FILE_OFFSET_BITS /* it would rename what is defined here; off_t has 64 bits anyway */
+
+#include "client.h"
+#include "preload.h"
+#include "stackd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+PRELOAD ssize_t read(int fd, void *buf, size_t len)
+{
+	return stackd_read(fd, buf, len);
+}
+
+PRELOAD ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+	return stackd_readv(fd, iov, count);
+}
+
+PRELOAD ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+	return stackd_recv(fd, buf, len, flags);
+}
+
+PRELOAD ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
+			 struct sockaddr *restrict sa, socklen_t *restrict sa_len)
+{
+	return stackd_recvfrom(fd, buf, len, flags, sa, sa_len);
+}
+
+PRELOAD ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+	return stackd_recvmsg(fd, m, flags);
+}
+
+PRELOAD ssize_t write(int fd, const void *buf, size_t len)
+{
+	return stackd_write(fd, buf, len);
+}
+
+PRELOAD ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	return stackd_writev(fd, iov, count);
+}
+
+PRELOAD ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	return stackd_send(fd, buf, len, flags);
+}
+
+PRELOAD ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *sa,
+		       socklen_t sa_len)
+{
+	return stackd_sendto(fd, buf, len, flags, sa, sa_len);
+}
+
+PRELOAD ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	return stackd_sendmsg(fd, m, flags);
+}
+
+PRELOAD ssize_t sendfile(int out, int in, off_t *offset, size_t count)
+{
+	return stackd_sendfile(out, in, offset, count);
+}
+
+PRELOAD ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)
+{
+	return stackd_sendfile(out, in, offset, count);
+}
+
+/* ---- several messages in one call ---- */
+
+PRELOAD int sendmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags)
+{
+	unsigned int i;
+
+	if (!fd_is_ours(fd))
+		return LIBC->sendmmsg(fd, m, count, flags);
+	for (i = 0; i < count; i++) {
+		ssize_t n = stackd_sendmsg(fd, &m[i].msg_hdr, flags);
+
+		if (n < 0)
+			return i ? (int)i : -1;
+		m[i].msg_len = (unsigned int)n;
+	}
+	return (int)i;
+}
+
+PRELOAD int recvmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags, struct timespec *t)
+{
+	unsigned int i;
+
+	if (!fd_is_ours(fd))
+		return LIBC->recvmmsg(fd, m, count, flags, t);
+	for (i = 0; i < count; i++) {
+		ssize_t n = stackd_recvmsg(fd, &m[i].msg_hdr, flags & ~MSG_WAITFORONE);
+
+		if (n < 0)
+			return i ? (int)i : -1;
+		m[i].msg_len = (unsigned int)n;
+		if (n == 0)
+			return (int)i + 1;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+	}
+	return (int)i;
+}
+
+/* ---- what a stack socket can't do: programs fall back to read and write ---- */
+
+PRELOAD ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
+		       unsigned int flags)
+{
+	if (stackd_is_stack(in) || stackd_is_stack(out))
+		return sock_fail(EINVAL);
+	return LIBC->splice(in, in_off, out, out_off, len, flags);
+}
+
+PRELOAD ssize_t tee(int in, int out, size_t len, unsigned int flags)
+{
+	if (stackd_is_stack(in) || stackd_is_stack(out))
+		return sock_fail(EINVAL);
+	return LIBC->tee(in, out, len, flags);
+}
+
+/* ---- with a known buffer size ---- */
+
+static void check(size_t len, size_t room)
+{
+	static const char text[] = "stackd: buffer overflow detected\n";
+
+	if (len <= room)
+		return;
+	if (LIBC->write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		abort();
+	abort();
+}
+
+PRELOAD ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
+PRELOAD ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
+PRELOAD ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
+			       struct sockaddr *sa, socklen_t *sa_len);
+
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
+{
+	check(len, room);
+	return stackd_read(fd, buf, len);
+}
+
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
+{
+	check(len, room);
+	return stackd_recv(fd, buf, len, flags);
+}
+
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, struct sockaddr *sa,
+		       socklen_t *sa_len)
+{
+	check(len, room);
+	return stackd_recvfrom(fd, buf, len, flags, sa, sa_len);
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* stream.c - bytes in and out of the rings.  Owns rx_head and tx_tail; the order of the checks is
+ * that of Linux's tcp_recvmsg and tcp_sendmsg.  Without waiting none of this is a system call. */
+#include "client.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+
+#include "stackd.h"
+
+/* ---- a cursor over the program's buffers ---- */
+
+struct cursor {
+	const struct iovec *iov;
+	size_t index, inside, left;
+};
+
+static bool cursor_init(struct cursor *c, const struct iovec *iov, size_t count)
+{
+	*c = (struct cursor){.iov = iov};
+	for (size_t i = 0; i < count; i++) {
+		if (iov[i].iov_len > SSIZE_MAX - c->left)
+			return false;
+		c->left += iov[i].iov_len;
+	}
+	return true;
+}
+
+/* Moves n bytes between the buffers and a ring at stream offset `at`. */
+static void ring_copy(struct cursor *c, uint8_t *ring, uint64_t ring_bytes, uint64_t at, size_t n,
+		      bool out)
+{
+	c->left -= n;
+	while (n) {
+		const struct iovec *v = &c->iov[c->index];
+		uint64_t index = at & (ring_bytes - 1);
+		size_t part = v->iov_len - c->inside;
+
+		part = part < n ? part : n;
+		part = part < ring_bytes - index ? part : (size_t)(ring_bytes - index);
+		if (out)
+			memcpy((uint8_t *)v->iov_base + c->inside, ring + index, part);
+		else
+			memcpy(ring + index, (uint8_t *)v->iov_base + c->inside, part);
+		c->inside += part;
+		at += part;
+		n -= part;
+		if (c->inside == v->iov_len) {
+			c->index++;
+			c->inside = 0;
+		}
+	}
+}
+
+/* ---- receive ---- */
+
+static void consumed(struct ofd *o, uint64_t head)
+{
+	struct stackd_sock *s = o->sock;
+
+	/* the daemon moves rx_ack_at, then looks at rx_head; we the other way round */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (head >= atomic_load_explicit(&s->rx_ack_at, memory_order_relaxed) &&
+	    atomic_exchange(&s->rx_posted, 1) == 0)
+		queue_post(o, STACKD_OP_RECV, 0, 0, 0);
+}
+
+void stream_consume(struct ofd *o, size_t len)
+{
+	uint64_t head = atomic_load_explicit(&o->sock->rx_head, memory_order_relaxed) + len;
+
+	atomic_store_explicit(&o->sock->rx_head, head, memory_order_release);
+	consumed(o, head);
+}
+
+/* What is there now, at most c->left. */
+static size_t take(struct ofd *o, struct cursor *c, int flags)
+{
+	struct stackd_sock *s = o->sock;
+	uint64_t head, n;
+
+	if (rx_bytes_available(o) == 0 || c->left == 0)
+		return 0;
+	lock_take(&s->rx_lock);
+	head = atomic_load_explicit(&s->rx_head, memory_order_relaxed);
+	n = atomic_load_explicit(&s->rx_tail, memory_order_acquire) - head;
+	n = n < c->left ? n : c->left;
+	if (flags & MSG_TRUNC)
+		c->left -= n;
+	else
+		ring_copy(c, o->rx, o->rx_bytes, head, (size_t)n, true);
+	if (!(flags & MSG_PEEK))
+		atomic_store_explicit(&s->rx_head, head + n, memory_order_release);
+	lock_drop(&s->rx_lock);
+	if (n && !(flags & MSG_PEEK))
+		consumed(o, head + n);
+	return (size_t)n;
+}
+
+/* Nothing to read: 0 end of file, -errno, or 1: it may still come. */
+int stream_why_empty(struct ofd *o)
+{
+	uint32_t state = sock_state(o);
+	int error = sock_take_error(o);
+
+	if (error)
+		return -error;
+	if ((state == STACKD_SOCK_CONNECTED &&
+	     (atomic_load_explicit(&o->sock->flags, memory_order_acquire) & STACKD_RX_EOF)) ||
+	    (sock_shut(o) & 1))
+		return 0;
+	switch (state) {
+	case STACKD_SOCK_CLOSED:
+		return 0;
+	case STACKD_SOCK_OPEN:
+	case STACKD_SOCK_LISTENING:
+		return -ENOTCONN;
+	default:
+		return 1;
+	}
+}
+
+static ssize_t recv_wait(struct ofd *o, int flags, int64_t deadline)
+{
+	if (o->nonblock || (flags & MSG_DONTWAIT))
+		return attach_glance(o->attach) ? -ECONNRESET : -EAGAIN;
+	return -wait_for(o, STACKD_IN, ready_readable, o->rcvtimeo_ns, deadline);
+}
+
+static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, int flags)
+{
+	struct cursor c;
+	size_t got = 0, least;
+	int64_t deadline = 0;
+
+	if (flags & MSG_OOB)
+		return -EINVAL;
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	if (!cursor_init(&c, iov, count))
+		return -EINVAL;
+	least = flags & MSG_WAITALL && !(flags & MSG_PEEK) ? c.left : (size_t)o->rcvlowat;
+	least = least < c.left ? least : c.left;
+	for (;;) {
+		ssize_t r;
+
+		got += take(o, &c, flags);
+		if (got && (got >= least || (flags & MSG_PEEK)))
+			return (ssize_t)got;
+		r = rx_bytes_available(o) && c.left ? 1 : stream_why_empty(o);
+		if (r == 1 && rx_bytes_available(o) && c.left)
+			continue; /* it came between the two looks */
+		if (c.left == 0 && r == 1)
+			return (ssize_t)got; /* asked for no bytes */
+		if (r == 1) {
+			deadline = deadline ? deadline : wait_deadline(o->rcvtimeo_ns);
+			r = recv_wait(o, flags, deadline);
+			if (r == 0)
+				continue;
+		}
+		/* data may have come with what ended it */
+		if (r == 0 && rx_bytes_available(o) && c.left && !got)
+			continue;
+		return got ? (ssize_t)got : r;
+	}
+}
+
+static ssize_t result(struct ofd *o, ssize_t r)
+{
+	fd_put(o);
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+ssize_t stackd_recv(int fd, void *buf, size_t len, int flags)
+{
+	struct ofd *o = fd_get_stack(fd);
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+
+	return o ? result(o, recv_stack(o, &iov, 1, flags)) : LIBC->recv(fd, buf, len, flags);
+}
+
+ssize_t stackd_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *sa,
+			socklen_t *sa_len)
+{
+	struct ofd *o = fd_get_stack(fd);
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+
+	if (!o)
+		return LIBC->recvfrom(fd, buf, len, flags, sa, sa_len);
+	if (sa_len)
+		*sa_len = 0; /* a connected stream names nobody */
+	return result(o, recv_stack(o, &iov, 1, flags));
+}
+
+ssize_t stackd_recvmsg(int fd, struct msghdr *m, int flags)
+{
+	struct ofd *o = fd_get_stack(fd);
+	ssize_t r;
+
+	if (!o)
+		return LIBC->recvmsg(fd, m, flags);
+	r = recv_stack(o, m->msg_iov, m->msg_iovlen, flags);
+	if (r >= 0) {
+		m->msg_namelen = 0;
+		m->msg_controllen = 0;
+		m->msg_flags = 0;
+	}
+	return result(o, r);
+}
+
+ssize_t stackd_read(int fd, void *buf, size_t len)
+{
+	struct ofd *o = fd_get_stack(fd);
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+
+	if (!o)
+		return LIBC->read(fd, buf, len);
+	return result(o, len ? recv_stack(o, &iov, 1, 0) : 0);
+}
+
+ssize_t stackd_readv(int fd, const struct iovec *iov, int count)
+{
+	struct ofd *o = fd_get_stack(fd);
+
+	if (!o)
+		return LIBC->readv(fd, iov, count);
+	if (count < 0 || count > IOV_MAX)
+		return result(o, -EINVAL);
+	return result(o, recv_stack(o, iov, (size_t)count, 0));
+}
+
+/* ---- send ---- */
+
+void stream_sent(struct ofd *o)
+{
+	if (atomic_exchange(&o->sock->tx_posted, 1) == 0)
+		queue_post(o, STACKD_OP_SEND, 0, 0, 0);
+}
+
+/* As much as there is room for; with less than all of it the daemon is asked to tell of room. */
+static size_t put(struct ofd *o, struct cursor *c)
+{
+	struct stackd_sock *s = o->sock;
+	uint64_t tail, n;
+
+	lock_take(&s->tx_lock);
+	tail = atomic_load_explicit(&s->tx_tail, memory_order_relaxed);
+	n = tx_bytes_room(o);
+	n = n < c->left ? n : c->left;
+	ring_copy(c, o->tx, o->tx_bytes, tail, (size_t)n, false);
+	atomic_store_explicit(&s->tx_tail, tail + n, memory_order_release);
+	if (c->left)
+		atomic_store_explicit(&s->tx_nospace, 1, memory_order_relaxed);
+	lock_drop(&s->tx_lock);
+	if (n)
+		stream_sent(o);
+	return (size_t)n;
+}
+
+/* 0: may send; 1: not connected yet; else -errno. */
+int stream_may_send(struct ofd *o)
+{
+	uint32_t state = sock_state(o);
+	int error = sock_take_error(o);
+
+	if (error)
+		return -error;
+	if (state == STACKD_SOCK_CONNECTING)
+		return 1;
+	if (state != STACKD_SOCK_CONNECTED || (sock_shut(o) & 2) ||
+	    (atomic_load_explicit(&o->sock->flags, memory_order_acquire) & STACKD_TX_SHUT))
+		return -EPIPE;
+	return 0;
+}
+
+static bool sendable(struct ofd *o)
+{
+	return ready_connected(o) && ready_writable(o);
+}
+
+int stream_send_wait(struct ofd *o, int flags, int64_t *deadline)
+{
+	if (o->nonblock || (flags & MSG_DONTWAIT))
+		return attach_glance(o->attach) ? -ECONNRESET : -EAGAIN;
+	if (!*deadline)
+		*deadline = wait_deadline(o->sndtimeo_ns);
+	return -wait_for(o, STACKD_OUT, sendable, o->sndtimeo_ns, *deadline);
+}
+
+static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, int flags)
+{
+	struct cursor c;
+	int64_t deadline = 0;
+	size_t sent = 0;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (!cursor_init(&c, iov, count))
+		return -EINVAL;
+	for (;;) {
+		int r = stream_may_send(o);
+
+		if (r == 0) {
+			sent += put(o, &c);
+			if (c.left == 0)
+				return (ssize_t)sent;
+			/* room that came before the daemon could see tx_nospace is ours to find */
+			atomic_thread_fence(memory_order_seq_cst);
+			if (tx_bytes_room(o))
+				continue;
+		}
+		if (r >= 0)
+			r = stream_send_wait(o, flags, &deadline);
+		if (r < 0)
+			return sent ? (ssize_t)sent : r;
+	}
+}
+
+static ssize_t sent_result(struct ofd *o, ssize_t r, int flags)
+{
+	r = result(o, r);
+	if (r < 0 && errno == EPIPE && !(flags & MSG_NOSIGNAL)) {
+		raise(SIGPIPE);
+		errno = EPIPE;
+	}
+	return r;
+}
+
+ssize_t stackd_send(int fd, const void *buf, size_t len, int flags)
+{
+	struct ofd *o = fd_get_stack(fd);
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+
+	if (!o)
+		return LIBC->send(fd, buf, len, flags);
+	return sent_result(o, send_stack(o, &iov, 1, flags), flags);
+}
+
+ssize_t stackd_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *sa,
+		      socklen_t sa_len)
+{
+	struct ofd *o = fd_get_stack(fd);
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+
+	if (!o)
+		return LIBC->sendto(fd, buf, len, flags, sa, sa_len);
+	return sent_result(o, send_stack(o, &iov, 1, flags), flags);
+}
+
+ssize_t stackd_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	struct ofd *o = fd_get_stack(fd);
+
+	if (!o)
+		return LIBC->sendmsg(fd, m, flags);
+	return sent_result(o, send_stack(o, m->msg_iov, m->msg_iovlen, flags), flags);
+}
+
+ssize_t stackd_write(int fd, const void *buf, size_t len)
+{
+	struct ofd *o = fd_get_stack(fd);
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+
+	if (!o)
+		return LIBC->write(fd, buf, len);
+	return sent_result(o, send_stack(o, &iov, 1, 0), 0);
+}
+
+ssize_t stackd_writev(int fd, const struct iovec *iov, int count)
+{
+	struct ofd *o = fd_get_stack(fd);
+
+	if (!o)
+		return LIBC->writev(fd, iov, count);
+	if (count < 0 || count > IOV_MAX)
+		return result(o, -EINVAL);
+	return sent_result(o, send_stack(o, iov, (size_t)count, 0), 0);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* wait.c - a thread that waits for one socket.  Owns each thread's event queue; its subscriptions
+ * stay from one wait to the next, so that a blocking program posts none in the steady state. */
+#include "client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#define NS_PER_S       INT64_C(1000000000)
+#define DEGRADED_NS    2000000 /* no event queue left: look this often, asleep in between */
+#define CREDIT_MAX     16
+
+static _Thread_local struct evq *own_evq __attribute__((tls_model("initial-exec")));
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+int64_t clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+int64_t wait_deadline(int64_t timeout_ns)
+{
+	return timeout_ns > 0 ? clock_now() + timeout_ns : -1;
+}
+
+/* ---- the thread's queue ---- */
+
+static void thread_exits(void *e)
+{
+	own_evq = NULL;
+	evq_free(e);
+}
+
+static void make_key(void)
+{
+	pthread_key_create(&exit_key, thread_exits);
+}
+
+struct evq *wait_evq(struct attach *a)
+{
+	if (own_evq && own_evq->attach == a)
+		return own_evq;
+	own_evq = evq_new(a);
+	pthread_once(&exit_once, make_key);
+	pthread_setspecific(exit_key, own_evq);
+	return own_evq;
+}
+
+void wait_forked(void)
+{
+	if (own_evq)
+		pthread_setspecific(exit_key, NULL);
+	own_evq = NULL;
+}
+
+static bool subscribe(struct ofd *o, struct evq *e, uint32_t interest)
+{
+	struct watch *w;
+
+	lock_take(&table_lock);
+	w = watch_find(o, e);
+	if (w) {
+		watch_mask(w, w->mask | interest);
+	} else {
+		w = watch_add(o, e, NULL, interest);
+		if (!w) {
+			watch_evict(e, ++e->round);
+			w = watch_add(o, e, NULL, interest);
+		}
+	}
+	lock_drop(&table_lock);
+	return w != NULL;
+}
+
+/* ---- looking before sleeping ---- */
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+bool wait_spin(struct evq *e, bool (*ready)(void *), void *arg)
+{
+	int64_t end;
+
+	if (e->credit <= 0 || !e->attach->board->spin_ns)
+		return false;
+	end = clock_now() + (int64_t)e->attach->board->spin_ns;
+	do {
+		for (int i = 0; i < 32; i++) {
+			if (ready(arg)) {
+				e->credit += e->credit < CREDIT_MAX;
+				return true;
+			}
+			relax();
+		}
+	} while (clock_now() < end);
+	e->credit--;
+	return false;
+}
+
+/* A sleep so short that looking would have found it earns the right to look again. */
+void wait_slept(struct evq *e, int64_t slept_ns)
+{
+	if (e->credit <= 0 && slept_ns < (int64_t)e->attach->board->spin_ns)
+		e->credit = 2;
+}
+
+/* ---- signals ---- */
+
+/* poll is never restarted, but recv, send, accept and connect are, if the handler that ran was
+ * installed with SA_RESTART.  Which one ran can't be known; if all are of one kind it needn't. */
+static bool handlers_restart(void)
+{
+	struct sigaction sa;
+	int saved = errno;
+	bool all = true;
+
+	for (int sig = 1; sig < NSIG && all; sig++)
+		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL &&
+		    sa.sa_handler != SIG_IGN && !(sa.sa_flags & SA_RESTART))
+			all = false;
+	errno = saved;
+	return all;
+}
+
+/* ---- sleeping ---- */
+
+/* 0 awake, EAGAIN the deadline has passed, EINTR. */
+static int sleep_on(struct evq *e, int64_t deadline)
+{
+	struct pollfd p[2] = {{.fd = e->fd, .events = POLLIN}, {.fd = e->attach->conn}};
+	int64_t start = clock_now(), left = deadline < 0 ? 0 : deadline - start;
+	struct timespec t = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
+	int n;
+
+	if (left < 0)
+		return EAGAIN;
+	n = LIBC->ppoll(p, 2, deadline < 0 ? NULL : &t, NULL);
+	if (n < 0)
+		return errno == EINTR ? EINTR : 0;
+	if (n == 0)
+		return EAGAIN;
+	if (p[0].revents)
+		evq_drain(e);
+	if (p[1].revents)
+		attach_check(e->attach);
+	wait_slept(e, clock_now() - start);
+	return 0;
+}
+
+/* No queue or no subscription is left: slow, but right. */
+static int degraded(struct ofd *o, bool (*ready)(struct ofd *), int64_t deadline)
+{
+	static const struct timespec step = {.tv_nsec = DEGRADED_NS};
+
+	while (!ready(o)) {
+		if (deadline >= 0 && clock_now() >= deadline)
+			return EAGAIN;
+		if (nanosleep(&step, NULL) < 0 && errno == EINTR)
+			return EINTR;
+		attach_check(o->attach);
+	}
+	return 0;
+}
+
+struct question {
+	struct ofd *ofd;
+	bool (*ready)(struct ofd *);
+};
+
+static bool answer(void *arg)
+{
+	struct question *q = arg;
+
+	return q->ready(q->ofd);
+}
+
+static int sleep_until_ready(struct evq *e, struct question *q, int64_t deadline)
+{
+	int r = 0;
+
+	for (;;) {
+		evq_arm(e);
+		evq_pop(e, NULL);
+		if (!answer(q))
+			r = sleep_on(e, deadline);
+		evq_disarm(e);
+		if (answer(q))
+			return 0;
+		if (r)
+			return r;
+	}
+}
+
+int wait_for(struct ofd *o, uint32_t interest, bool (*ready)(struct ofd *), int64_t timeout_ns,
+	     int64_t deadline)
+{
+	struct question q = {o, ready};
+	int saved = errno, r = 0;
+	struct evq *e;
+
+	if (attach_is_dead(o->attach))
+		return 0;
+	e = wait_evq(o->attach);
+	if (e && wait_spin(e, answer, &q))
+		return 0;
+	do {
+		if (e && subscribe(o, e, interest))
+			r = sleep_until_ready(e, &q, deadline);
+		else
+			r = degraded(o, ready, deadline);
+	} while (r == EINTR && timeout_ns == 0 && handlers_restart());
+	errno = saved;
+	return r;
+}

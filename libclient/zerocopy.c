@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* zerocopy.c - the rings without our copy: reserve and commit, peek and consume, and sendfile,
+ * which reads the file straight into the send ring. */
+#include "client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "stackd.h"
+
+/* The part of a ring from stream offset `at`, `n` bytes, as at most two spans. */
+static int spans(uint8_t *ring, uint64_t ring_bytes, uint64_t at, uint64_t n, struct iovec iov[2])
+{
+	uint64_t index = at & (ring_bytes - 1);
+	uint64_t first = n < ring_bytes - index ? n : ring_bytes - index;
+
+	iov[0] = (struct iovec){.iov_base = ring + index, .iov_len = first};
+	iov[1] = (struct iovec){.iov_base = ring, .iov_len = n - first};
+	return n == 0 ? 0 : n == first ? 1 : 2;
+}
+
+ssize_t stackd_reserve(int fd, size_t len, struct iovec iov[2])
+{
+	struct ofd *o = fd_get_stack(fd);
+	uint64_t n;
+	int r;
+
+	if (!o)
+		return sock_fail(EOPNOTSUPP);
+	r = stream_may_send(o);
+	if (r == 0) {
+		n = tx_bytes_room(o);
+		if (n < len)
+			atomic_store(&o->sock->tx_nospace, 1);
+		n = n < len ? n : len;
+		spans(o->tx, o->tx_bytes, atomic_load(&o->sock->tx_tail), n, iov);
+		len = (size_t)n;
+	}
+	fd_put(o);
+	if (r)
+		return sock_fail(r == 1 ? EAGAIN : -r);
+	return len ? (ssize_t)len : sock_fail(EAGAIN);
+}
+
+int stackd_commit(int fd, size_t len)
+{
+	struct ofd *o = fd_get_stack(fd);
+	bool fits;
+
+	if (!o)
+		return sock_fail(EOPNOTSUPP);
+	fits = len <= tx_bytes_room(o);
+	if (fits && len) {
+		atomic_store_explicit(&o->sock->tx_tail, atomic_load(&o->sock->tx_tail) + len,
+				      memory_order_release);
+		stream_sent(o);
+	}
+	fd_put(o);
+	return sock_fail(fits ? 0 : EINVAL);
+}
+
+ssize_t stackd_peek(int fd, struct iovec iov[2])
+{
+	struct ofd *o = fd_get_stack(fd);
+	uint64_t n;
+	int r = 0;
+
+	if (!o)
+		return sock_fail(EOPNOTSUPP);
+	n = rx_bytes_available(o);
+	if (n)
+		spans(o->rx, o->rx_bytes, atomic_load(&o->sock->rx_head), n, iov);
+	else
+		r = stream_why_empty(o);
+	fd_put(o);
+	if (n)
+		return (ssize_t)n;
+	return r == 0 ? 0 : sock_fail(r == 1 ? EAGAIN : -r);
+}
+
+int stackd_consume(int fd, size_t len)
+{
+	struct ofd *o = fd_get_stack(fd);
+	bool fits;
+
+	if (!o)
+		return sock_fail(EOPNOTSUPP);
+	fits = len <= rx_bytes_available(o);
+	if (fits && len)
+		stream_consume(o, len);
+	fd_put(o);
+	return sock_fail(fits ? 0 : EINVAL);
+}
+
+/* ---- sendfile ---- */
+
+/* Bytes that went from the file into the ring; 0 at the end of file; -errno. */
+static ssize_t fill_from_file(struct ofd *o, int in, off_t *offset, size_t len)
+{
+	struct stackd_sock *s = o->sock;
+	struct iovec iov[2];
+	ssize_t n = 0;
+	uint64_t tail;
+
+	lock_take(&s->tx_lock);
+	tail = atomic_load_explicit(&s->tx_tail, memory_order_relaxed);
+	spans(o->tx, o->tx_bytes, tail, tx_bytes_room(o), iov);
+	if (iov[0].iov_len) {
+		len = len < iov[0].iov_len ? len : iov[0].iov_len;
+		n = offset ? LIBC->pread(in, iov[0].iov_base, len, *offset)
+			   : LIBC->read(in, iov[0].iov_base, len);
+	}
+	if (n > 0)
+		atomic_store_explicit(&s->tx_tail, tail + (uint64_t)n, memory_order_release);
+	lock_drop(&s->tx_lock);
+	if (!iov[0].iov_len)
+		return -EAGAIN;
+	if (n < 0)
+		return errno == ESPIPE ? -EINVAL : -errno;
+	if (n > 0)
+		stream_sent(o);
+	if (offset)
+		*offset += n;
+	return n;
+}
+
+static ssize_t sendfile_stack(struct ofd *o, int in, off_t *offset, size_t len)
+{
+	int64_t deadline = 0;
+	size_t sent = 0;
+
+	while (sent < len) {
+		ssize_t r = stream_may_send(o);
+
+		if (r == 0) {
+			r = fill_from_file(o, in, offset, len - sent);
+			if (r == 0)
+				break;
+		} else if (r == 1) {
+			r = -EAGAIN;
+		}
+		if (r > 0) {
+			sent += (size_t)r;
+			continue;
+		}
+		if (r == -EAGAIN) {
+			atomic_store(&o->sock->tx_nospace, 1);
+			atomic_thread_fence(memory_order_seq_cst);
+			if (tx_bytes_room(o) && stream_may_send(o) == 0)
+				continue;
+			r = stream_send_wait(o, 0, &deadline);
+		}
+		if (r < 0)
+			return sent ? (ssize_t)sent : r;
+	}
+	return (ssize_t)sent;
+}
+
+ssize_t stackd_sendfile(int out, int in, off_t *offset, size_t count)
+{
+	struct ofd *o = fd_get_stack(out), *from = fd_get_stack(in);
+	ssize_t r;
+
+	if (!o && !from)
+		return LIBC->sendfile(out, in, offset, count);
+	r = from ? -EINVAL : sendfile_stack(o, in, offset, count);
+	fd_put(from);
+	fd_put(o);
+	if (r >= 0)
+		return r;
+	if (r == -EPIPE)
+		raise(SIGPIPE);
+	return sock_fail((int)-r);
+}
