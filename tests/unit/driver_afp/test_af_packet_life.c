@@ -13,7 +13,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "afp_case.h"
@@ -43,6 +45,26 @@ static void wakes_a_sleeper(void **state)
 		assert_true(d->ops->rx_ready(d, clock_now()));
 		assert_int_equal(receive(d, 1).count, 1);
 	}
+	d->ops->close(d);
+}
+
+/* The control thread may register the descriptor before the shard's thread has enabled the ring. */
+static void epoll_before_the_first_rx(void **state)
+{
+	struct driver *d = open_shard(0, 1);
+	struct epoll_event event = {.events = EPOLLIN};
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	(void)state;
+
+	assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, d->fd, &event), 0);
+	for (int i = 0; i < 100; i++) {
+		while (d->ops->rx_ready(d, clock_now()))
+			drain(d);
+		peer_udp("10.99.0.2", 7, "x", 1);
+		assert_int_equal(epoll_wait(epoll, &event, 1, 1000), 1);
+		assert_int_equal(receive(d, 1).count, 1);
+	}
+	close(epoll);
 	d->ops->close(d);
 }
 
@@ -220,6 +242,30 @@ static void full_queue_holds_back(void **state)
 	d->ops->close(d);
 }
 
+static int open_as_nobody(void)
+{
+	struct driver_config config = {.interface = "va", .shards = 1};
+	struct driver *d;
+	char error[DRIVER_ERROR_MAX] = "";
+
+	if (setresuid(65534, 65534, 65534) < 0)
+		return 2;
+	return af_packet_open(&config, &d, error) == -EPERM && strstr(error, "CAP_NET_RAW") ? 0 : 1;
+}
+
+static void missing_privilege(void **state)
+{
+	int status = -1;
+	pid_t pid = fork();
+	(void)state;
+
+	if (pid == 0)
+		_exit(open_as_nobody());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void missing_interface(void **state)
 {
 	struct driver_config config = {.interface = "nosuch0", .shards = 1};
@@ -294,11 +340,12 @@ static void interface_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(wakes_a_sleeper),       cmocka_unit_test(never_misses_a_wake_up),
-	    cmocka_unit_test(outlives_a_flood),      cmocka_unit_test(counts_drops),
-	    cmocka_unit_test(shards_share_flows),    cmocka_unit_test(interface_down_and_up),
-	    cmocka_unit_test(full_queue_holds_back), cmocka_unit_test(missing_interface),
-	    cmocka_unit_test(opens_here_runs_there), cmocka_unit_test(interface_removed),
+	    cmocka_unit_test(wakes_a_sleeper),        cmocka_unit_test(epoll_before_the_first_rx),
+	    cmocka_unit_test(never_misses_a_wake_up), cmocka_unit_test(outlives_a_flood),
+	    cmocka_unit_test(counts_drops),           cmocka_unit_test(shards_share_flows),
+	    cmocka_unit_test(interface_down_and_up),  cmocka_unit_test(full_queue_holds_back),
+	    cmocka_unit_test(missing_interface),      cmocka_unit_test(missing_privilege),
+	    cmocka_unit_test(opens_here_runs_there),  cmocka_unit_test(interface_removed),
 	};
 
 	if (!net_lab_open(&lab)) {
