@@ -92,6 +92,7 @@ static int set(struct control_request *r)
 	log_init((enum log_level)daemon.log_level);
 	c->apply_rules(c->arg, rules);
 	log_info("control: %s = %s", path, value);
+	writer_text(&r->answer, path, value);
 	return 0;
 }
 
