@@ -30,7 +30,7 @@ struct state {
 	bool probe_due; /* the next segment sent is the probe */
 	bool probe_out, probe_is_rtx;
 	sp_off probe_end;
-	sp_ns probe_at; /* when it was due: the RTO counts from there */
+	sp_ns rto_base; /* a probe was due, or the oldest sent again: the RTO counts from there */
 	/* undo */
 	enum frto frto;
 	uint32_t frto_new; /* new segments that F-RTO may send yet */
@@ -166,7 +166,7 @@ static sp_ns rto_at(const struct sp_conn *c, const struct state *s)
 
 	if (since == SP_NEVER)
 		return SP_NEVER;
-	return (since > s->probe_at ? since : s->probe_at) + c->rto;
+	return (since > s->rto_base ? since : s->rto_base) + c->rto;
 }
 
 /* 7.2: when the tail is probed; SP_NEVER when it isn't to be. */
@@ -196,7 +196,7 @@ static const struct sp_chunk *highest_unsacked(const struct sp_conn *c)
 static void probe_start(const struct sp_conn *c, struct state *s, struct sp_verdict *v)
 {
 	s->probe_due = true;
-	s->probe_at = c->now;
+	s->rto_base = c->now;
 	s->pto_base = 0;
 	v->allowance = c->mss + 1; /* a FIN may ride along */
 }
@@ -304,6 +304,8 @@ static void racktlp_on_sent(const struct sp_conn *c, void *st, const struct sp_c
 		probe_sent(c, s, k);
 	} else if (k->sends > 1) {
 		s->resent += k->len;
+		if (k->off <= c->snd_una) /* it deserves a whole RTO: only it can move snd_una */
+			s->rto_base = c->now;
 	} else {
 		s->pto_base = c->now;
 		if (s->frto == FRTO_SECOND && s->frto_new > 0)

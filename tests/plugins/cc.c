@@ -64,8 +64,7 @@ static void tell(enum sp_episode e)
 	c.ssthresh = out.ssthresh;
 }
 
-/* --- PRR
- * ---------------------------------------------------------------------------------------------- */
+/* --- PRR ----------------------------------------------------------------------------- */
 
 /* RFC 6937 section 4, first example: 20 segments out, the first lost, ssthresh 10 (Reno): every
  * other ACK sends one, and the window ends at ssthresh. */
@@ -119,8 +118,7 @@ static void prr_never_below_a_segment(void **state)
 	assert_true(prr_window(&p, 2 * MSS, 0, 5 * MSS, 0, MSS) >= MSS);
 }
 
-/* --- newreno
- * -------------------------------------------------------------------------------------------- */
+/* --- newreno ------------------------------------------------------------------------- */
 
 static void newreno_growth(void **state)
 {
@@ -208,9 +206,7 @@ static void one_reaction_to_marks_and_loss(void **state)
 	assert_int_equal(out.ssthresh, 10 * MSS);
 }
 
-/* --- cubic
- * --------------------------------------------------------------------------------------------------
- */
+/* --- cubic --------------------------------------------------------------------------- */
 
 static double cube(double x)
 {
@@ -356,9 +352,7 @@ static void hystart_ignores_small_growth(void **state)
 	assert_int_equal(strncmp(cubic_phase(), "slow-start", 10), 0);
 }
 
-/* --- dctcp
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- dctcp --------------------------------------------------------------------------- */
 
 static double dctcp_alpha(void)
 {
@@ -407,9 +401,7 @@ static void dctcp_alpha_and_cut(void **state)
 	assert_int_equal(out.ssthresh, out.cwnd);
 }
 
-/* --- trajectories
- * ------------------------------------------------------------------------------------------------
- */
+/* --- trajectories -------------------------------------------------------------------- */
 
 /* 10 Mbit/s, 40 ms, with a queue of `queue` bytes; the path holds 50,000 bytes. */
 static struct fake_result path(const char *cc, uint64_t queue, uint64_t mark)

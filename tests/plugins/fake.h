@@ -21,8 +21,7 @@ struct fake_plugin {
  * Fails the test when there is none or a value is refused. */
 struct fake_plugin fake_plugin(enum sp_kind kind, const char *name, const char *params);
 
-/* --- the sent queue (fake_queue.c)
- * ---------------------------------------------------------------- */
+/* --- the sent queue (fake_queue.c) --------------------------------------------------- */
 
 struct fake_chunk {
 	struct sp_chunk c;
@@ -52,8 +51,7 @@ void fake_unmark(struct fake_queue *q); /* an undo takes the lost marks back */
 void fake_forget(struct fake_queue *q); /* frees what was acknowledged */
 void fake_queue_free(struct fake_queue *q);
 
-/* --- a transfer (fake.c)
- * ---------------------------------------------------------------------------- */
+/* --- a transfer (fake.c) ------------------------------------------------------------- */
 
 enum fake_fate { FAKE_PASS, FAKE_DROP };
 

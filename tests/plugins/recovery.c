@@ -133,8 +133,7 @@ static sp_ns due(void)
 	return ops->deadline(&q.view, st);
 }
 
-/* --- reno
- * ------------------------------------------------------------------------------------------- */
+/* --- reno ---------------------------------------------------------------------------- */
 
 static void reno_third_duplicate(void **state)
 {
@@ -187,8 +186,7 @@ static void reno_eifel(void **state)
 	assert_int_equal(ack((struct facts){.una = SEG(1), .ts_original = true}).episode, SP_UNDO);
 }
 
-/* --- sack
- * ------------------------------------------------------------------------------------------- */
+/* --- sack ---------------------------------------------------------------------------- */
 
 static void sack_is_lost(void **state)
 {
@@ -232,8 +230,7 @@ static void sack_next_seg(void **state)
 	assert_int_equal(next().what, SP_PICK_NOTHING);
 }
 
-/* --- racktlp
- * ------------------------------------------------------------------------------------------ */
+/* --- racktlp ------------------------------------------------------------------------- */
 
 static void rack_waits_a_quarter_of_rtt(void **state)
 {
