@@ -15,6 +15,27 @@ static enum net_verdict refuse(struct net *net, enum count_id reason)
 	return NET_DONE;
 }
 
+/* The sum of a header without options, folded: 0xffff when its checksum is right. */
+static uint16_t plain_header_sum(const struct ip4_wire *ip)
+{
+	uint32_t word[IP4_BYTES / 4];
+	uint64_t sum = 0;
+
+	memcpy(word, ip, sizeof(word));
+	for (uint32_t i = 0; i < IP4_BYTES / 4; i++)
+		sum += word[i];
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+static bool ip4_sum_is_right(const struct ip4_wire *ip, uint32_t header)
+{
+	if (header == IP4_BYTES)
+		return plain_header_sum(ip) == 0xffff;
+	return checksum_finish(checksum_add(0, ip, header)) == 0;
+}
+
 /* True when lengths and version hold; sets ip_len. */
 static bool ip4_lengths(struct net *net, struct packet *p, uint32_t *header)
 {
@@ -65,7 +86,7 @@ enum net_verdict ip4_input(struct net *net, struct packet *p, struct net_result 
 
 	if (!ip4_lengths(net, p, &header))
 		return NET_DONE;
-	if (checksum_finish(checksum_add(0, ip, header)) != 0)
+	if (!ip4_sum_is_right(ip, header))
 		return refuse(net, COUNT_ip_checksum);
 	if (get_be16(ip->fragment) & IP4_MORE_OR_OFFSET)
 		return refuse(net, COUNT_ip_fragment);
@@ -97,7 +118,7 @@ uint8_t *ip4_header(struct net *net, uint8_t *l4, const struct ip_fields *f)
 	memset(ip->checksum, 0, sizeof(ip->checksum));
 	memcpy(ip->src, f->src->b + 12, 4);
 	memcpy(ip->dst, f->dst->b + 12, 4);
-	sum = checksum_finish(checksum_add(0, ip, IP4_BYTES));
+	sum = (uint16_t)~plain_header_sum(ip);
 	memcpy(ip->checksum, &sum, sizeof(sum));
 	return (uint8_t *)ip;
 }

@@ -57,7 +57,7 @@ static bool ip6_source_refused(const struct packet *p)
 {
 	if (addr_is_unspecified(&p->src))
 		return p->protocol != IP_PROTOCOL_ICMP6;
-	return addr_is4(&p->src) || ip_bad_source(p);
+	return ip_bad_source(p) || addr_is4(&p->src);
 }
 
 enum walk { WALK_ON, WALK_END, WALK_FRAGMENT, WALK_REFUSED };

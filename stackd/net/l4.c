@@ -43,6 +43,21 @@ static bool sum_accept(struct net *net, const struct packet *p, enum rx_csum pol
 	return false;
 }
 
+static void fill_segment(const struct packet *p, struct net_segment *s)
+{
+	s->src = p->src;
+	s->dst = p->dst;
+	s->tos = p->tos;
+	s->ttl = p->ttl;
+	s->interface = p->iface ? p->iface->index : NET_LOOP;
+	s->gso_size = p->frame->gso_size;
+	s->l4 = p->l4;
+	s->l4_linear = p->l4_linear;
+	s->l4_len = p->l4_len;
+	s->more = p->more;
+	s->more_count = p->more_count;
+}
+
 enum net_verdict l4_segment(struct net *net, struct packet *p, struct net_result *out)
 {
 	if (p->l4_linear < TCP_HEADER_BYTES) {
@@ -55,18 +70,6 @@ enum net_verdict l4_segment(struct net *net, struct packet *p, struct net_result
 	}
 	if (!sum_accept(net, p, p->iface ? p->iface->rx_csum : RX_CSUM_TRUST))
 		return NET_DONE;
-	out->segment = (struct net_segment){
-	    .src = p->src,
-	    .dst = p->dst,
-	    .tos = p->tos,
-	    .ttl = p->ttl,
-	    .interface = p->iface ? p->iface->index : NET_LOOP,
-	    .gso_size = p->frame->gso_size,
-	    .l4 = p->l4,
-	    .l4_linear = p->l4_linear,
-	    .l4_len = p->l4_len,
-	    .more = p->more,
-	    .more_count = p->more_count,
-	};
+	fill_segment(p, &out->segment);
 	return NET_SEGMENT;
 }

@@ -28,6 +28,14 @@ static void add_broadcast4(struct net_if *iface, const struct prefix *p)
 	iface->broadcast4[iface->broadcast4_count++] = all;
 }
 
+static void if_not_source(struct net_if *iface)
+{
+	for (uint32_t i = 0; i < iface->address_count; i++)
+		iface->not_source[iface->not_source_count++] = iface->address[i].addr;
+	for (uint32_t i = 0; i < iface->broadcast4_count; i++)
+		iface->not_source[iface->not_source_count++] = iface->broadcast4[i];
+}
+
 /* The link-local address is there only beside another of IPv6: an IPv4 set-up stays silent. */
 static void if_addresses(struct net_if *iface, const struct net_if_config *c)
 {
@@ -46,6 +54,7 @@ static void if_addresses(struct net_if *iface, const struct net_if_config *c)
 	iface->address_count = c->address_count;
 	if (iface->has_ip6 && !has_link_local)
 		iface->address[iface->address_count++] = link_local_of(iface->mac);
+	if_not_source(iface);
 }
 
 static void if_init(struct net_if *iface, uint8_t index, const struct net_if_config *c)
@@ -67,7 +76,8 @@ static void if_init(struct net_if *iface, uint8_t index, const struct net_if_con
 	if_addresses(iface, c);
 }
 
-static void announce(struct net *net, ns_t now)
+/* What is announced leaves with the first net_flush, on the shard's own thread. */
+static void announce(struct net *net)
 {
 	for (uint32_t i = 0; i < net->interface_count; i++) {
 		const struct net_if *iface = &net->interface[i];
@@ -80,7 +90,6 @@ static void announce(struct net *net, ns_t now)
 			else
 				nd_announce(net, iface, own);
 		}
-		iface->driver->ops->flush(iface->driver, now);
 	}
 }
 
@@ -108,7 +117,7 @@ struct net *net_create(const struct net_config *c, ns_t now)
 		return NULL;
 	}
 	slots_init(net);
-	announce(net, now);
+	announce(net);
 	return net;
 }
 

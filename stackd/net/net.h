@@ -39,8 +39,9 @@ struct net_config {
 
 struct net;
 
-/* Builds the shard's net and announces our addresses (gratuitous ARP, unsolicited NA; an IPv6
- * link-local address is made from the MAC).  NULL when out of memory. */
+/* Builds the shard's net and announces our addresses (gratuitous ARP, unsolicited NA; beside IPv6
+ * addresses a link-local one is made from the MAC), which leaves with the first net_flush.  NULL
+ * when out of memory. */
 struct net *net_create(const struct net_config *, ns_t now);
 void net_destroy(struct net *);
 

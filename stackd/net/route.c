@@ -51,10 +51,23 @@ bool ip_is_loopback(const struct addr *a)
 
 bool ip_bad_source(const struct packet *p)
 {
-	if (!p->iface)
+	const struct net_if *iface = p->iface;
+	const struct addr *a = &p->src;
+	uint8_t first = a->b[12];
+
+	if (!iface)
 		return false;
-	return if_is_group(p->iface, &p->src) || ip_is_loopback(&p->src) ||
-	       if_owns(p->iface, &p->src);
+	if (addr_is4(a)) {
+		if (first == 0 || first == 127 || first >= 224) /* RFC 1122 3.2.1.3, 240/4 too */
+			return true;
+	} else if (a->b[0] == 0xff || a->q[0] == 0) { /* groups; ::, ::1, compatible */
+		return true;
+	}
+	for (uint32_t i = 0; i < iface->not_source_count; i++) {
+		if (addr_equal(&iface->not_source[i], a))
+			return true;
+	}
+	return false;
 }
 
 /* The longest of the interface's prefixes that holds `a`; NULL when it isn't on the link. */

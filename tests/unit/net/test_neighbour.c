@@ -52,6 +52,7 @@ static void announced(void **state)
 	const struct record *r = sent(w, 0);
 
 	(void)state;
+	world_pass(w, 0);
 	assert_int_equal(w->fake[0].count, 3); /* IPv4, IPv6, link-local */
 	assert_int_equal(w->fake[1].count, 4);
 	assert_arp_request(r, mac_all, "10.0.0.1");
