@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "checker.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab/seen.h"
+
+#define ACK_DELAY_MAX_NS 500000000ull
+
+typedef long long ll;
+
+static void violation(struct checker *c, unsigned host, uint64_t now, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void violation(struct checker *c, unsigned host, uint64_t now, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	if (*c->violation)
+		return;
+	n = snprintf(c->violation, sizeof(c->violation), "host %u at %.6f s, frame %llu: ", host,
+		     (double)now / 1e9, (unsigned long long)c->frames);
+	va_start(args, format);
+	vsnprintf(c->violation + n, sizeof(c->violation) - (size_t)n, format, args);
+	va_end(args);
+}
+
+void checker_init(struct checker *c)
+{
+	memset(c, 0, sizeof(*c));
+	for (unsigned i = 0; i < 2; i++) {
+		c->side[i].byte = calloc(1, CHECKER_STREAM_MAX);
+		c->side[i].came = calloc(1, CHECKER_STREAM_MAX);
+		if (!c->side[i].byte || !c->side[i].came)
+			abort();
+		c->side[i].peer_fin = -1;
+		c->side[i].again_at = -1;
+	}
+}
+
+void checker_free(struct checker *c)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		free(c->side[i].byte);
+		free(c->side[i].came);
+	}
+}
+
+static int64_t offset(uint32_t iss, uint32_t seq)
+{
+	return (int32_t)(seq - iss - 1);
+}
+
+/* --- sent ---------------------------------------------------------------------------------------- */
+
+static void sent_syn(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
+{
+	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+
+	if (me->syn && me->iss != s->seq)
+		violation(c, host, now, "another initial sequence number");
+	me->syn = true;
+	me->iss = s->seq;
+	me->has_wscale = s->has_wscale;
+	me->wscale = s->wscale;
+	if (peer->syn)
+		me->agreed_scale = peer->agreed_scale = me->has_wscale && peer->has_wscale;
+	me->edge_out = s->window;
+}
+
+static void sent_bytes(struct checker *c, unsigned host, uint64_t now, const struct seen *s, int64_t off)
+{
+	struct checker_side *me = &c->side[host];
+	int64_t end = off + s->len, known = me->sent_end < end ? me->sent_end : end;
+
+	if (off < 0 || end > CHECKER_STREAM_MAX) {
+		violation(c, host, now, "data at offset %lld", (ll)off);
+		return;
+	}
+	if (known > off && memcmp(me->byte + off, s->data, (size_t)(known - off)) != 0)
+		violation(c, host, now, "bytes resent at %lld differ from the first", (ll)off);
+	memcpy(me->byte + off, s->data, s->len);
+}
+
+/* RFC 6298 5.5: while nothing comes back, the timer only grows. */
+static void sent_again(struct checker *c, unsigned host, uint64_t now, int64_t off)
+{
+	struct checker_side *me = &c->side[host];
+	uint64_t interval = now - me->again_time;
+
+	if (me->again_at == off && me->again_interval && interval + 2000000 < me->again_interval)
+		violation(c, host, now, "resent at %lld after %.3f s, the time before after %.3f s",
+			  (ll)off, (double)interval / 1e9, (double)me->again_interval / 1e9);
+	me->again_interval = me->again_at == off ? interval : 0;
+	me->again_at = off;
+	me->again_time = now;
+}
+
+static void sent_data(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
+{
+	struct checker_side *me = &c->side[host];
+	int64_t off = offset(me->iss, s->seq), end = off + s->len + !!(s->flags & SEEN_FIN);
+	bool probe = s->len + !!(s->flags & SEEN_FIN) == 1 && off == me->acked;
+
+	if (off < me->acked)
+		violation(c, host, now, "data at %lld, but %lld is acknowledged", (ll)off, (ll)me->acked);
+	if (end > me->limit && !probe)
+		violation(c, host, now, "sent up to %lld beyond the window that ends at %lld", (ll)end,
+			  (ll)me->limit);
+	if (off > me->sent_end)
+		violation(c, host, now, "sent %lld though only %lld came before", (ll)off,
+			  (ll)me->sent_end);
+	sent_bytes(c, host, now, s, off);
+	if (me->fin && off + s->len > me->fin_at)
+		violation(c, host, now, "data up to %lld after the FIN at %lld", (ll)(off + s->len),
+			  (ll)me->fin_at);
+	if (s->flags & SEEN_FIN) {
+		if (me->fin ? me->fin_at != off + s->len : off + s->len < me->sent_end)
+			violation(c, host, now, "FIN at %lld", (ll)(off + s->len));
+		me->fin = true;
+		me->fin_at = off + s->len;
+	}
+	if (off < me->sent_end && off == me->acked)
+		sent_again(c, host, now, off);
+	if (end > me->sent_end)
+		me->sent_end = end;
+}
+
+static bool has_come(const struct checker_side *me, int64_t begin, int64_t end)
+{
+	if (me->peer_fin >= 0 && end == me->peer_fin + 1)
+		end--;
+	if (begin < 0 || end > CHECKER_STREAM_MAX)
+		return false;
+	for (int64_t i = begin; i < end; i++)
+		if (!me->came[i])
+			return false;
+	return true;
+}
+
+/* Inside what came, above the ACK and apart from each other; only the first may be a duplicate's. */
+static void sent_sack(struct checker *c, unsigned host, uint64_t now, const struct seen *s, int64_t ack)
+{
+	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+
+	for (uint32_t i = 0; i < s->sack_count; i++) {
+		int64_t begin = offset(peer->iss, s->sack[i].begin);
+		int64_t end = offset(peer->iss, s->sack[i].end);
+
+		if (begin >= end || !has_come(me, begin, end))
+			violation(c, host, now, "SACK %lld-%lld of what did not come", (ll)begin, (ll)end);
+		if (i > 0 && begin < ack)
+			violation(c, host, now, "SACK %lld-%lld below the ACK %lld and not first",
+				  (ll)begin, (ll)end, (ll)ack);
+		for (uint32_t j = 1; j < i; j++)
+			if (s->sack[i].begin == s->sack[j].begin)
+				violation(c, host, now, "SACK %lld-%lld twice", (ll)begin, (ll)end);
+	}
+}
+
+static void sent_ack(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
+{
+	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+	unsigned scale = me->agreed_scale && !(s->flags & SEEN_SYN) ? me->wscale : 0;
+	int64_t ack = offset(peer->iss, s->ack), edge = ack + ((int64_t)s->window << scale);
+
+	if (ack > me->came_end)
+		violation(c, host, now, "ACK %lld, but only %lld has come", (ll)ack, (ll)me->came_end);
+	if (ack < me->ack_out)
+		violation(c, host, now, "ACK %lld after ACK %lld", (ll)ack, (ll)me->ack_out);
+	/* RFC 7323 2.4: the scale's rounding alone may take back less than a unit */
+	if (edge + ((int64_t)1 << scale) <= me->edge_out)
+		violation(c, host, now, "right edge from %lld back to %lld", (ll)me->edge_out, (ll)edge);
+	sent_sack(c, host, now, s, ack);
+	me->ack_out = ack;
+	if (edge > me->edge_out)
+		me->edge_out = edge;
+	me->owes_since = 0;
+}
+
+static void sent(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
+{
+	struct checker_side *me = &c->side[host];
+
+	if (s->flags & SEEN_SYN) {
+		sent_syn(c, host, now, s);
+	} else if (s->flags & SEEN_RST) {
+		if (c->rst_is_wrong)
+			violation(c, host, now, "RST");
+		return;
+	} else if (s->len > 0 || (s->flags & SEEN_FIN)) {
+		sent_data(c, host, now, s);
+	}
+	if (s->flags & SEEN_ACK && c->side[!host].syn)
+		sent_ack(c, host, now, s);
+	if (me->owes_since && now > me->owes_since + ACK_DELAY_MAX_NS)
+		violation(c, host, now, "data in order and no ACK for more than 500 ms");
+}
+
+/* --- taken in ------------------------------------------------------------------------------------ */
+
+static void came_data(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
+{
+	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+	int64_t off = offset(peer->iss, s->seq), end = off + s->len;
+
+	if (off < 0 || end > CHECKER_STREAM_MAX)
+		return;
+	memset(me->came + off, 1, s->len);
+	if (s->flags & SEEN_FIN)
+		me->peer_fin = end;
+	while (me->came_end < CHECKER_STREAM_MAX && me->came[me->came_end])
+		me->came_end++;
+	if (me->came_end == me->peer_fin)
+		me->came_end++;
+	if (off <= me->ack_out && end > me->ack_out && end <= me->edge_out && me->owes_since == 0)
+		me->owes_since = now;
+}
+
+static void came(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
+{
+	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+	unsigned scale = peer->agreed_scale && !(s->flags & SEEN_SYN) ? peer->wscale : 0;
+	int64_t ack = offset(me->iss, s->ack), edge = ack + ((int64_t)s->window << scale);
+
+	me->again_at = -1;
+	if (s->flags & SEEN_RST)
+		return;
+	if (s->flags & SEEN_ACK && me->syn) {
+		if (ack > me->acked)
+			me->acked = ack;
+		if (edge > me->limit)
+			me->limit = edge;
+	}
+	if (!(s->flags & SEEN_SYN) && (s->len > 0 || (s->flags & SEEN_FIN)))
+		came_data(c, host, now, s);
+}
+
+void checker_see(struct checker *c, unsigned host, uint64_t now, bool out, const uint8_t *frame,
+		 uint32_t len)
+{
+	struct seen s;
+
+	c->frames++;
+	if (!seen_parse(frame, len, &s))
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		if (c->side[i].owes_since && now > c->side[i].owes_since + ACK_DELAY_MAX_NS)
+			violation(c, i, now, "data in order and no ACK for more than 500 ms");
+	if (out)
+		sent(c, host, now, &s);
+	else if (seen_sums_are_right(frame, len))
+		came(c, host, now, &s);
+}
