@@ -38,6 +38,8 @@ static bool plugin_place(const struct plugins *plugins, uint32_t *index, struct 
 	const struct plugin *p;
 
 	for (uint32_t i = 0; plugins && (p = plugins_at(plugins, i)); i++) {
+		if (plugins_is_hidden(plugins, p))
+			continue;
 		out->key = table_at(p->keys, index);
 		out->name = p->plugin->name;
 		out->plugin = p;
@@ -168,6 +170,25 @@ static void describe_key(struct writer *w, const char *section, const struct key
 		writer_text(w, "max", key->max);
 }
 
+/* What a list of plugins may name. */
+static void describe_choices(struct writer *w, const struct plugins *plugins, const struct key *key)
+{
+	const struct plugin *p;
+	char names[512] = "";
+	enum sp_kind kind;
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(policy_keys[i].name, key->name) != 0)
+			continue;
+		kind = policy_kinds[i];
+		for (uint32_t k = 0; plugins && (p = plugins_at(plugins, k)); k++)
+			if (p->plugin->kind == kind && !plugins_is_hidden(plugins, p))
+				snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+					 *names ? "|" : "", p->plugin->name);
+		writer_text(w, "choices", names);
+	}
+}
+
 static void describe_value(struct writer *w, const struct config *c, const struct place *at)
 {
 	const struct setting *s = setting_at(c, at);
@@ -233,7 +254,8 @@ static uint32_t describe_plugins(const struct config *c, const struct plugins *p
 		const struct key *key = dot ? key_find(p->keys, dot + 1) : NULL;
 		struct place at = {SECTION_PLUGIN, wanted, key, p};
 
-		if (!config_names_plugin(wanted, p->plugin) || (dot && !key))
+		if (!config_names_plugin(wanted, p->plugin) || (dot && !key) ||
+		    plugins_is_hidden(plugins, p))
 			continue;
 		snprintf(title, sizeof(title), "plugin %s/%s", plugin_kind_name(p->plugin->kind),
 			 p->plugin->name);
@@ -251,7 +273,8 @@ static uint32_t describe_plugins(const struct config *c, const struct plugins *p
 }
 
 /* "SECTION", "SECTION.KEY", "SECTION NAME.KEY", or KEY alone. */
-static uint32_t describe_settings(const struct config *c, const char *name, struct writer *w)
+static uint32_t describe_settings(const struct config *c, const struct plugins *plugins, const char *name,
+				  struct writer *w)
 {
 	const char *dot = strrchr(name, '.'), *wanted = dot ? dot + 1 : name;
 	uint32_t found = 0;
@@ -276,6 +299,8 @@ static uint32_t describe_settings(const struct config *c, const char *name, stru
 			 dot ? name : info->name);
 		writer_object(w, title);
 		describe_key(w, title, key);
+		if (id == SECTION_TCP || id == SECTION_RULE)
+			describe_choices(w, plugins, key);
 		if (!info->named)
 			describe_value(w, c, &at);
 		writer_object_end(w);
@@ -311,7 +336,7 @@ static const char *nearest_name(const char *name)
 int config_describe(const struct config *c, const struct plugins *plugins, const char *name,
 		    struct writer *w, char error[static CONFIG_ERROR_MAX])
 {
-	uint32_t found = describe_settings(c, name, w);
+	uint32_t found = describe_settings(c, plugins, name, w);
 	const char *nearest;
 
 	if (!found)

@@ -38,7 +38,7 @@ struct control {
 	struct access access;
 	char path[KEY_TEXT_MAX + 16];
 	int fd, timer;
-	bool ticking;
+	bool ticking, paused; /* paused: no descriptor left to accept with */
 	struct peer peer[PEERS_MAX];
 };
 
@@ -51,19 +51,26 @@ static void set_ticking(struct control *c, bool on)
 	c->ticking = on;
 }
 
+/* An idle daemon doesn't wake up. */
+static void stop_ticking_when_alone(struct control *c)
+{
+	bool wanted = c->paused;
+
+	for (uint32_t i = 0; i < PEERS_MAX; i++)
+		wanted |= c->peer[i].fd >= 0;
+	if (!wanted)
+		set_ticking(c, false);
+}
+
 static void drop_peer(struct peer *p)
 {
 	struct control *c = p->control;
-	bool others = false;
 
 	loop_remove(c->context.loop, p->fd);
 	close(p->fd);
 	writer_free(&p->answer);
 	p->fd = -1;
-	for (uint32_t i = 0; i < PEERS_MAX; i++)
-		others |= c->peer[i].fd >= 0;
-	if (!others)
-		set_ticking(c, false);
+	stop_ticking_when_alone(c);
 }
 
 static void send_answer(struct peer *p)
@@ -178,6 +185,11 @@ static void on_connect(struct loop *loop, int listen_fd, uint32_t events, void *
 	struct ucred who;
 
 	(void)events;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+		c->paused = true; /* the event is level-triggered: look again in a second */
+		loop_change(loop, listen_fd, 0);
+		set_ticking(c, true);
+	}
 	if (fd < 0)
 		return;
 	if (!access_allows(&c->access, fd, &who)) {
@@ -200,13 +212,16 @@ static void on_second(struct loop *loop, int fd, uint32_t events, void *arg)
 	struct control *c = arg;
 	uint64_t expired;
 
-	(void)loop;
 	(void)events;
 	if (read(fd, &expired, sizeof(expired)) != (ssize_t)sizeof(expired))
 		return;
+	if (c->paused)
+		loop_change(loop, c->fd, EPOLLIN);
+	c->paused = false;
 	for (uint32_t i = 0; i < PEERS_MAX; i++)
 		if (c->peer[i].fd >= 0 && ++c->peer[i].idle_seconds > PATIENCE_SECONDS)
 			drop_peer(&c->peer[i]);
+	stop_ticking_when_alone(c);
 }
 
 int control_create(const struct control_context *context, struct control **out,

@@ -181,6 +181,8 @@ int control_show_plugins(struct control_request *r)
 		writer_text(w, "version", p->plugin->version);
 		writer_text(w, "summary", p->plugin->summary);
 		writer_text(w, "file", p->path ? p->path : "built in");
+		if (plugins_is_hidden(r->context->plugins, p))
+			writer_bool(w, "hidden", true);
 		writer_row_end(w);
 	}
 	writer_table_end(w);

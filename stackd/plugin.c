@@ -39,7 +39,7 @@ struct plugins {
 const char *plugins_default_dir(char *out, size_t len)
 {
 	static const char beside[] = "/../plugins";
-	char exe[PATH_MAX];
+	char exe[PATH_MAX], real[PATH_MAX];
 	ssize_t got = readlink("/proc/self/exe", exe, sizeof(exe) - sizeof(beside));
 	char *slash;
 
@@ -48,8 +48,8 @@ const char *plugins_default_dir(char *out, size_t len)
 		slash = strrchr(exe, '/');
 		memcpy(slash ? slash : exe, beside, sizeof(beside));
 		/* installed, bin/../plugins does not exist */
-		if (access(exe, R_OK | X_OK) == 0) {
-			snprintf(out, len, "%s", exe);
+		if (access(exe, R_OK | X_OK) == 0 && realpath(exe, real)) {
+			snprintf(out, len, "%s", real);
 			return out;
 		}
 	}
@@ -271,6 +271,11 @@ const struct plugin *plugins_at(const struct plugins *all, uint32_t index)
 			if ((all->at[i]->path ? 0 : 1) == built_in && index-- == 0)
 				return &all->at[i]->plugin;
 	return NULL;
+}
+
+bool plugins_is_hidden(const struct plugins *all, const struct plugin *p)
+{
+	return &by_name(all, p->plugin->kind, p->plugin->name)->plugin != p;
 }
 
 /* The variant with these bytes, made if need be. */

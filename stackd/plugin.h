@@ -5,6 +5,8 @@
 #ifndef STACKD_PLUGIN_LOADER_H
 #define STACKD_PLUGIN_LOADER_H
 
+#include <stdbool.h>
+
 #include "ctl/plugin_file.h"
 
 struct plugins;
@@ -44,6 +46,8 @@ bool plugins_dir_works(const struct plugins *);
 
 /* All of them, files first; NULL at the end. */
 const struct plugin *plugins_at(const struct plugins *, uint32_t index);
+/* Another of the same kind and name is found instead of this one. */
+bool plugins_is_hidden(const struct plugins *, const struct plugin *);
 
 /* The plugin's parameter struct with its defaults and these settings; the same values give the same
  * pointer.  *out is NULL for a plugin without parameters.  0; -ENOENT unknown key, -EINVAL, -ERANGE
