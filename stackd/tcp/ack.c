@@ -9,7 +9,7 @@ static bool take_window(struct tcp_conn *c, const struct segment *s)
 	uint32_t wnd = (uint32_t)s->window << c->snd_wscale;
 	uint64_t limit = s->ack_off + wnd;
 	int64_t newer = (int64_t)(s->off - c->snd_wl1);
-	bool moved;
+	bool moved, was_shut = output_window_shut(c);
 
 	if ((int64_t)(s->ack_off - c->view.snd_una) < 0 || newer < 0 ||
 	    (newer == 0 && (int64_t)(s->ack_off - c->snd_wl2) < 0))
@@ -21,6 +21,8 @@ static bool take_window(struct tcp_conn *c, const struct segment *s)
 	c->snd_wl1 = s->off;
 	c->snd_wl2 = s->ack_off;
 	c->view.snd_limit = limit;
+	if (was_shut && limit > c->view.snd_una && !sent_empty(c))
+		c->view.rto_since = c->view.now; /* the probes' time was not the network's fault */
 	return moved;
 }
 

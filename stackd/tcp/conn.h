@@ -74,7 +74,7 @@ struct tcp_conn {
 	bool passive : 1, ts_on : 1, sack_on : 1, dsack_on : 1, sack_agreed : 1, wscale_on : 1;
 	bool fin_queued : 1, fin_sent : 1, orphan : 1, recovering : 1, syn_due : 1;
 	bool nodelay : 1, cork : 1, push_now : 1, keepalive : 1, override : 1;
-	bool blocked_by_cwnd : 1, buffers_asked : 1, plugins_open : 1, probing : 1;
+	bool blocked_by_cwnd : 1, buffers_asked : 1, plugins_open : 1, timer_ran : 1;
 	uint32_t iss, irs;
 	uint32_t events, allowance;
 

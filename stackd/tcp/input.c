@@ -109,6 +109,18 @@ static enum step check_timestamp(struct tcp_conn *c, const struct segment *s)
 	return STOP;
 }
 
+static void take_timestamp(struct tcp_conn *c, const struct segment *s)
+{
+	/* RFC 7323 4.3 (2): SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent */
+	if (!c->ts_on || !s->opt.has_ts || (int64_t)(s->off - c->rcv_acked) > 0)
+		return;
+	if (seq_before(s->opt.tsval, c->ts_recent) &&
+	    c->tcp->now - c->ts_recent_at <= PAWS_IDLE_NS)
+		return;
+	c->ts_recent = s->opt.tsval;
+	c->ts_recent_at = c->tcp->now;
+}
+
 /* Table 6: is any of it in the window?  A segment without length may stand at the right edge, where
  * a peer that has used up the window sends its ACKs from; at a closed window the ACK, RST and URG
  * of a probe are still taken (MUST-66). */
@@ -145,6 +157,9 @@ static void answer_unacceptable(struct tcp_conn *c, const struct segment *s)
 				     .duplicate = true, .push = s->flags & SEG_PSH,
 				     .fin = s->flags & SEG_FIN};
 
+		/* our ACK was lost: what the next one echoes must not date from before the resend */
+		if (c->view.rcv_nxt - s->off <= c->rcv_buffer)
+			take_timestamp(c, s);
 		recv_note_duplicate(c, s->off, s->off + s->len);
 		policy_data(c, &seg);
 	}
@@ -165,6 +180,23 @@ static enum step check_sequence(struct tcp_conn *c, const struct segment *s)
 	return STOP;
 }
 
+/* MUST-12.  SYN-RECEIVED remembers where it came from: back to LISTEN, or refused (MUST-11).  With
+ * both FINs sent and all data acknowledged a RST takes nothing away. */
+static int reset_error(const struct tcp_conn *c)
+{
+	switch (c->state) {
+	case TCP_SYN_RECEIVED:
+		return ECONNREFUSED;
+	case TCP_CLOSE_WAIT:
+		return EPIPE;
+	case TCP_CLOSING:
+	case TCP_LAST_ACK:
+		return c->view.snd_una >= c->tx_tail ? 0 : ECONNRESET;
+	default:
+		return ECONNRESET;
+	}
+}
+
 /* "Second, check the RST bit", with RFC 5961 3.2 */
 static enum step check_reset(struct tcp_conn *c, const struct segment *s)
 {
@@ -176,10 +208,7 @@ static enum step check_reset(struct tcp_conn *c, const struct segment *s)
 		return STOP;
 	}
 	refuse(c, COUNT_conn_reset_rx);
-	/* SYN-RECEIVED remembers where it came from: back to LISTEN, or refused (MUST-11) */
-	conn_finish(c, c->state == TCP_SYN_RECEIVED ? ECONNREFUSED
-		       : c->state == TCP_CLOSE_WAIT ? EPIPE
-						    : ECONNRESET);
+	conn_finish(c, reset_error(c));
 	return STOP;
 }
 
@@ -250,18 +279,6 @@ static enum step check_ack(struct tcp_conn *c, const struct segment *s)
 	refuse(c, COUNT_seg_bad_ack);
 	output_challenge(c);
 	return STOP;
-}
-
-static void take_timestamp(struct tcp_conn *c, const struct segment *s)
-{
-	/* RFC 7323 4.3 (2): SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent */
-	if (!c->ts_on || !s->opt.has_ts || (int64_t)(s->off - c->rcv_acked) > 0)
-		return;
-	if (seq_before(s->opt.tsval, c->ts_recent) &&
-	    c->tcp->now - c->ts_recent_at <= PAWS_IDLE_NS)
-		return;
-	c->ts_recent = s->opt.tsval;
-	c->ts_recent_at = c->tcp->now;
 }
 
 /* Is our FIN acknowledged, and what does that change?  STOP: the connection has ended. */

@@ -365,6 +365,7 @@ void policy_timer(struct tcp_conn *c)
 	struct sp_verdict v = {.episode = SP_SAME};
 
 	unsack(c);
+	c->timer_ran = true;
 	if (recovery_ops(c)->on_timer)
 		recovery_ops(c)->on_timer(&c->view, ready(c, KIND_RECOVERY), &v);
 	else
@@ -393,6 +394,9 @@ ns_t policy_deadline(struct tcp_conn *c)
 		due = recovery_ops(c)->deadline(&c->view, ready(c, KIND_RECOVERY));
 	if (due == NS_NEVER)
 		due = c->view.rto_since + RTO_MAX_NS; /* something is out: never wait for ever */
+	if (!c->timer_ran) /* a little late is the wheel's doing */
+		return due > now ? due : now;
+	c->timer_ran = false;
 	if (due > now) {
 		c->past_deadlines = 0;
 		return due;

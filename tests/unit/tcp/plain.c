@@ -10,6 +10,13 @@ static void rto_open(const struct sp_conn *c, void *st, struct sp_rto_est *e)
 	e->rto = *(const uint64_t *)c->params;
 }
 
+static sp_ns bounded(const struct sp_conn *c, sp_ns rto)
+{
+	sp_ns least = *(const uint64_t *)c->params;
+
+	return rto < least ? least : rto < RTO_MAX ? rto : RTO_MAX;
+}
+
 static void rto_rtt(const struct sp_conn *c, void *st, sp_ns rtt, bool ambiguous,
 		    struct sp_rto_est *e)
 {
@@ -25,9 +32,7 @@ static void rto_rtt(const struct sp_conn *c, void *st, sp_ns rtt, bool ambiguous
 		e->rttvar = (3 * e->rttvar + diff) / 4;
 		e->srtt = (7 * e->srtt + rtt) / 8;
 	}
-	e->rto = e->srtt + 4 * e->rttvar;
-	if (e->rto < *(const uint64_t *)c->params)
-		e->rto = *(const uint64_t *)c->params;
+	e->rto = bounded(c, e->srtt + 4 * e->rttvar);
 }
 
 static void rto_expire(const struct sp_conn *c, void *st, struct sp_rto_est *e)
@@ -40,9 +45,7 @@ static void rto_expire(const struct sp_conn *c, void *st, struct sp_rto_est *e)
 static void rto_progress(const struct sp_conn *c, void *st, struct sp_rto_est *e)
 {
 	(void)st;
-	e->rto = e->srtt + 4 * e->rttvar;
-	if (e->rto < *(const uint64_t *)c->params)
-		e->rto = *(const uint64_t *)c->params;
+	e->rto = bounded(c, e->srtt + 4 * e->rttvar);
 }
 
 static const struct sp_rto_ops rto_ops = {
