@@ -430,6 +430,39 @@ static void checks_the_whole(void **state)
 	plugins_destroy(p);
 }
 
+static void the_example_is_good(void **state)
+{
+	struct plugins *p = load_plugins();
+	struct config *c = config_create();
+	const struct tcp_rules *r;
+
+	(void)state;
+	if (config_load_file(c, EXAMPLE, error) || config_check(c, p, error))
+		fail_msg("%s", error);
+	r = config_rules(c, p, NULL, error);
+	assert_string_equal(first(&r->fallback->recovery), "racktlp");
+	assert_int_equal(r->count, 0);
+	config_destroy(c);
+	plugins_destroy(p);
+}
+
+/* A key is found with either sign between its words. */
+static void dashes_and_underscores(void **state)
+{
+	struct config *c = config_create();
+	char one[KEY_TEXT_MAX], other[KEY_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(load(c, "[tcp]\ninitial_window = 4\n[stackd]\nlog-level = error\n"), 0);
+	assert_int_equal(config_get(c, NULL, "tcp.initial-window", one, sizeof(one)), 0);
+	assert_int_equal(config_get(c, NULL, "tcp.initial_window", other, sizeof(other)), 0);
+	assert_string_equal(one, "4");
+	assert_string_equal(other, "4");
+	assert_int_equal(load(c, "[tcp]\ninitial_window = 4\ninitial-window = 4\n"), -EINVAL);
+	assert_non_null(strstr(error, ":3: "));
+	config_destroy(c);
+}
+
 static void shows_where_each_value_comes_from(void **state)
 {
 	struct plugins *p = load_plugins();
@@ -515,6 +548,8 @@ int main(void)
 	    cmocka_unit_test(checks_the_whole),
 	    cmocka_unit_test(shows_where_each_value_comes_from),
 	    cmocka_unit_test(describes_names),
+	    cmocka_unit_test(the_example_is_good),
+	    cmocka_unit_test(dashes_and_underscores),
 	};
 	int fd = mkstemp(path), failed;
 
