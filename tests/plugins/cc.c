@@ -108,6 +108,19 @@ static void prr_arithmetic(void **state)
 	assert_int_equal(prr_window(&p, 50 * MSS, 49 * MSS, 49 * MSS, 9 * MSS, MSS), 50 * MSS);
 }
 
+static void prr_rounds_up(void **state)
+{
+	struct prr p;
+
+	(void)state;
+	prr_begin(&p, 3000);
+	prr_window(&p, 1000, 2000, 3000, 1000, MSS); /* delivered 1,000, the resend */
+	/* ceil(1100 * 1000 / 3000) = 367 more than is out, were 1,000 not out already: nothing;
+	 * then ceil(4000 * 1000 / 3000) - 1000 = 334 */
+	assert_int_equal(prr_window(&p, 1000, 2900, 3000, 100, MSS), 2900);
+	assert_int_equal(prr_window(&p, 1000, 2000, 2900, 2900, MSS), 2334);
+}
+
 static void prr_never_below_a_segment(void **state)
 {
 	struct prr p;
@@ -471,6 +484,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(prr_one_loss),
 	    cmocka_unit_test(prr_arithmetic),
+	    cmocka_unit_test(prr_rounds_up),
 	    cmocka_unit_test(prr_never_below_a_segment),
 	    cmocka_unit_test(newreno_growth),
 	    cmocka_unit_test(newreno_timeouts),
