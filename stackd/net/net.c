@@ -135,9 +135,7 @@ void net_destroy(struct net *net)
 	m->give(m->ctx, net, sizeof(*net));
 }
 
-/* --- in
- * -----------------------------------------------------------------------------------------------
- */
+/* --- in ---------------------------------------------------------------------------- */
 
 static bool frame_begin(struct net *net, struct packet *p, uint32_t interface)
 {
@@ -148,8 +146,6 @@ static bool frame_begin(struct net *net, struct packet *p, uint32_t interface)
 	if (interface != NET_LOOP) {
 		assert(interface < net->interface_count);
 		p->iface = &net->interface[interface];
-		count(net->counters, COUNT_rx_frames);
-		count_add(net->counters, COUNT_rx_bytes, f->len);
 	}
 	if (f->span_count == 0 || f->span[0].len < ETH_BYTES) {
 		count(net->counters, COUNT_eth_short);

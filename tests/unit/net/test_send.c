@@ -204,7 +204,6 @@ static void loop(void **state)
 		assert_int_equal(w->out.segment.l4[20 + 64999], (uint8_t)(64999 * 7 + 3));
 	}
 	assert_int_equal(w->fake[0].count + w->fake[1].count, 0);
-	assert_int_equal(counted(w, COUNT_rx_frames), 0);
 }
 
 /* Lent frames keep their place until the next call. */

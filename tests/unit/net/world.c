@@ -344,9 +344,7 @@ uint32_t put_nd(uint8_t *l4, uint8_t type, uint8_t flags, const char *target, ui
 	return 32;
 }
 
-/* --- using
- * ------------------------------------------------------------------------------------------------
- */
+/* --- using ------------------------------------------------------------------------- */
 
 int send_tcp(struct world *w, struct net_route *r, const char *dst, uint32_t payload,
 	     uint16_t gso_size)
