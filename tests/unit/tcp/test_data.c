@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_data.c - text both ways: order, overlap, windows, Nagle, silly windows, probes, SACK, wrap. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "talk.h"
+
+static void begin(struct talk *t)
+{
+	talk_init(t, NS_PER_S);
+	talk_begin(t);
+	talk_open_passive(t, "");
+}
+
+static void begin_sack(struct talk *t)
+{
+	talk_init(t, NS_PER_S);
+	t->profile.recovery.use[0].plugin = &plain_sack;
+	talk_begin(t);
+	talk_open_passive(t, "sackOK");
+}
+
+static void out_of_order(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_sack(&t);
+	talk_inject(&t, ". 101:201(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 101:201>");
+	talk_inject(&t, ". 301:401(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 301:401,sack 101:201>");
+	talk_inject(&t, ". 501:601(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 501:601,sack 301:401,sack 101:201>");
+	talk_inject(&t, ". 201:301(100) ack 1"); /* joins two */
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 101:401,sack 501:601>");
+	assert_int_equal(talk_events(&t), 0);
+	talk_inject(&t, ". 1:101(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 401 <sack 501:601>");
+	talk_read(&t, 400);
+	talk_inject(&t, ". 351:551(200) ack 1"); /* overlaps on both sides */
+	talk_expect(&t, ". 1:1(0) ack 601 <sack 351:401>"); /* DSACK of what came twice */
+	talk_read(&t, 200);
+	talk_inject(&t, ". 1:101(100) ack 1"); /* wholly old */
+	talk_expect(&t, ". 1:1(0) ack 601 <sack 1:101>");
+	talk_inject(&t, ". 701:801(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 601 <sack 701:801>");
+	talk_inject(&t, ". 701:801(100) ack 1"); /* held already: RFC 2883 */
+	talk_expect(&t, ". 1:1(0) ack 601 <sack 701:801,sack 701:801>");
+	talk_end(&t);
+}
+
+static void many_ranges(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	for (uint32_t i = 0; i < 70; i++) {
+		char s[64];
+
+		snprintf(s, sizeof(s), ". %u:%u(10) ack 1", 101 + i * 20, 111 + i * 20);
+		talk_inject(&t, s);
+		talk_expect(&t, ". 1:1(0) ack 1 <>");
+	}
+	assert_int_equal(t.counters.n[COUNT_seg_ooo_ranges], 6);
+	talk_end(&t);
+}
+
+static void declined(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.recovery.use[0].plugin = &plain_declines;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_inject(&t, ". 101:201(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1");
+	talk_inject(&t, ". 1:101(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 101");
+	assert_int_equal(t.counters.n[COUNT_seg_ooo_declined], 1);
+	talk_end(&t);
+}
+
+static void window(void **state)
+{
+	struct talk t;
+	uint64_t at;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.knobs.receive_buffer = 4000;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_inject(&t, ". 1:1461(1460) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1461 win 2540");
+	talk_inject(&t, ". 1461:2921(1460) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 2921 win 1080");
+	talk_inject(&t, ". 2921:4381(1460) ack 1"); /* beyond the window: cut */
+	talk_expect(&t, ". 1:1(0) ack 4001 win 0");
+	assert_int_equal(t.counters.n[COUNT_seg_no_room], 1);
+	talk_inject(&t, ". 4001:4002(1) ack 1"); /* a probe */
+	talk_expect(&t, ". 1:1(0) ack 4001 win 0");
+	at = tcp_consume_at(t.conn);
+	assert_int_equal(at, 2000); /* half of the buffer */
+	talk_read(&t, 1000);
+	talk_nothing(&t); /* MUST-39 */
+	talk_read(&t, 1000);
+	talk_expect(&t, ". 1:1(0) ack 4001 win 2000");
+	/* RST and URG count with a shut window: MUST-66 */
+	talk_inject(&t, "U. 4001:4001(0) ack 1 urg 5");
+	assert_true(talk_events(&t) & TCP_EV_URGENT);
+	assert_int_equal(tcp_urgent(t.conn), 4005);
+	talk_end(&t);
+}
+
+/* the right edge never moves left, whatever the application's reads do */
+static void edge(void **state)
+{
+	struct talk t;
+	uint64_t before = 0;
+
+	(void)state;
+	begin(&t);
+	for (uint32_t i = 0; i < 40; i++) {
+		char s[64];
+
+		snprintf(s, sizeof(s), ". %u:%u(777) ack 1", 1 + i * 777, 778 + i * 777);
+		talk_inject(&t, s);
+		snprintf(s, sizeof(s), ". 1:1(0) ack %u", 778 + i * 777);
+		talk_expect(&t, s);
+		assert_true(talk_info(&t).rcv_limit >= before);
+		before = talk_info(&t).rcv_limit;
+		tcp_set_option(t.conn, TCP_OPT_RCVBUF, i % 2 ? 30000 : 60000);
+	}
+	talk_end(&t);
+}
+
+static void nagle(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_send(&t, 10);
+	talk_expect(&t, "P. 1:11(10)");
+	talk_send(&t, 10);
+	talk_nothing(&t);
+	talk_send(&t, 1450); /* a full one leaves */
+	talk_expect(&t, "P. 11:1471(1460)");
+	talk_send(&t, 5);
+	talk_nothing(&t);
+	talk_inject(&t, ". 1:1(0) ack 1471");
+	talk_expect(&t, "P. 1471:1476(5)");
+	tcp_set_option(t.conn, TCP_OPT_NODELAY, 1); /* MUST-17 */
+	talk_send(&t, 5);
+	talk_expect(&t, "P. 1476:1481(5)");
+	talk_end(&t);
+}
+
+static void cork(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_set_option(t.conn, TCP_OPT_CORK, 1);
+	talk_send(&t, 100);
+	talk_nothing(&t);
+	talk_after(&t, 201 * NS_PER_MS); /* MUST-60 */
+	talk_expect(&t, "P. 1:101(100)");
+	talk_inject(&t, ". 1:1(0) ack 101");
+	talk_send(&t, 100);
+	talk_nothing(&t);
+	tcp_set_option(t.conn, TCP_OPT_CORK, 0);
+	talk_run(&t);
+	talk_expect(&t, "P. 101:201(100)");
+	talk_end(&t);
+}
+
+static void zero_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 2000);
+	talk_nothing(&t);
+	talk_after(&t, 1010 * NS_PER_MS); /* SHLD-29 */
+	talk_expect(&t, ". 1:2(1)");
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_after(&t, 1900 * NS_PER_MS);
+	talk_nothing(&t); /* SHLD-30 */
+	talk_after(&t, 200 * NS_PER_MS);
+	talk_expect(&t, ". 1:2(1)");
+	for (int i = 0; i < 60; i++) { /* MUST-37 */
+		talk_inject(&t, ". 1:1(0) ack 1 win 0");
+		talk_after(&t, 61 * NS_PER_S);
+		talk_expect(&t, ". 1:2(1)");
+		while (t.net.begin != t.net.end)
+			talk_expect(&t, ". 1:2(1)");
+	}
+	talk_inject(&t, ". 1:1(0) ack 2 win 0"); /* the byte was taken */
+	assert_int_equal(tcp_acked(t.conn), 1);
+	talk_inject(&t, ". 1:1(0) ack 2 win 1460");
+	talk_expect(&t, ". 2:1462(1460)");
+	talk_inject(&t, ". 1:1(0) ack 1462 win 5000");
+	talk_expect(&t, "P. 1462:2001(539)");
+	assert_int_equal(talk_info(&t).timeouts, 0);
+	talk_end(&t);
+}
+
+static void probes_unanswered(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.knobs.retries = 3;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 2000);
+	talk_after(&t, 30 * NS_PER_S);
+	for (int i = 0; i < 3; i++)
+		talk_expect(&t, ". 1:2(1)");
+	talk_expect(&t, "R. 1:1(0)");
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+/* MUST-38: a window that opens by crumbs */
+static void silly_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 5000);
+	talk_inject(&t, ". 1:1(0) ack 1 win 100");
+	talk_nothing(&t);
+	talk_after(&t, 1010 * NS_PER_MS); /* the override */
+	talk_expect(&t, ". 1:101(100)");
+	talk_inject(&t, ". 1:1(0) ack 101 win 2000");
+	talk_expect(&t, ". 101:1561(1460)");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
+/* SHLD-15, SHLD-16, MUST-34 */
+static void shrinking_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_send(&t, 4380);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_expect(&t, ". 1461:2921(1460)");
+	talk_expect(&t, "P. 2921:4381(1460)");
+	talk_inject(&t, ". 1:1(0) ack 1 win 1460");
+	talk_send(&t, 1460);
+	talk_nothing(&t);
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
+static void time_out(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.knobs.retries = 3;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_send(&t, 100);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 990 * NS_PER_MS);
+	talk_nothing(&t);
+	talk_after(&t, 20 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 1980 * NS_PER_MS);
+	talk_nothing(&t);
+	talk_after(&t, 30 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 4010 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 9000 * NS_PER_MS);
+	talk_expect(&t, "R. 101:101(0)"); /* R2: MUST-20 */
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+static void user_timeout(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_set_option(t.conn, TCP_OPT_USER_TIMEOUT_MS, 1500);
+	talk_send(&t, 100);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 1490 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	assert_false(t.closed);
+	talk_after(&t, 20 * NS_PER_MS);
+	talk_expect(&t, "R. 101:101(0)");
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+static void sack_recovery(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_sack(&t);
+	talk_send(&t, 7300);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_expect(&t, ". 1461:2921(1460)");
+	talk_expect(&t, ". 2921:4381(1460)");
+	talk_expect(&t, ". 4381:5841(1460)");
+	talk_expect(&t, "P. 5841:7301(1460)");
+	talk_inject(&t, ". 1:1(0) ack 1461");
+	talk_inject(&t, ". 1:1(0) ack 1461 <sack 2921:4381>");
+	talk_inject(&t, ". 1:1(0) ack 1461 <sack 2921:5841>");
+	talk_nothing(&t);
+	assert_int_equal(talk_info(&t).sacked, 2920);
+	assert_int_equal(talk_info(&t).flight, 2920);
+	talk_inject(&t, ". 1:1(0) ack 1461 <sack 2921:7301>");
+	talk_expect(&t, ". 1461:2921(1460)"); /* one segment out of a chunk of five */
+	talk_nothing(&t);
+	assert_true(talk_info(&t).recovering);
+	assert_int_equal(talk_info(&t).flight, 1460);
+	talk_inject(&t, ". 1:1(0) ack 7301 <sack 1461:2921>"); /* and a DSACK */
+	assert_int_equal(talk_info(&t).flight, 0);
+	assert_int_equal(talk_info(&t).sacked, 0);
+	assert_int_equal(talk_info(&t).delivered, 7300);
+	assert_int_equal(talk_info(&t).dsacks, 1);
+	talk_inject(&t, ". 1:1(0) ack 7301 <sack 9000:9100>"); /* nonsense */
+	assert_int_equal(t.counters.n[COUNT_sack_invalid], 1);
+	talk_end(&t);
+}
+
+/* sequence numbers wrap on both sides within the first kilobytes */
+static void wrap(void **state)
+{
+	struct talk t;
+	uint32_t iss;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	talk_begin(&t);
+	talk_connect(&t);
+	talk_expect(&t, "S 0:0(0)");
+	iss = t.iss;
+	talk_end(&t);
+	/* RFC 6528: the clock ticks each 4 us: choose the moment at which the ISN is 0xffffffff */
+	talk_init(&t, NS_PER_S + (uint64_t)(0xffffffffu - iss) * 4000);
+	t.peer_iss = 0xffffff00;
+	t.profile.recovery.use[0].plugin = &plain_sack;
+	talk_begin(&t);
+	talk_open_active(&t, "sackOK");
+	assert_int_equal(t.iss, 0xffffffffu);
+	talk_send(&t, 2920);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_expect(&t, "P. 1461:2921(1460)");
+	talk_inject(&t, ". 301:601(300) ack 1 <sack 1461:2921>");
+	talk_expect(&t, ". 2921:2921(0) ack 1 <sack 301:601>");
+	assert_int_equal(talk_info(&t).sacked, 1460);
+	talk_inject(&t, "P. 1:301(300) ack 2921");
+	talk_expect(&t, ". 2921:2921(0) ack 601");
+	talk_read(&t, 600);
+	assert_int_equal(tcp_acked(t.conn), 2920);
+	talk_end(&t);
+}
+
+static void delayed_ack(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.ack.use[0].plugin = &plain_ack_delayed;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_inject(&t, ". 1:1461(1460) ack 1");
+	talk_nothing(&t);
+	talk_inject(&t, ". 1461:2921(1460) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 2921");
+	talk_inject(&t, "P. 2921:2931(10) ack 1");
+	talk_after(&t, 99 * NS_PER_MS);
+	talk_nothing(&t);
+	talk_after(&t, 2 * NS_PER_MS);
+	talk_expect(&t, ". 1:1(0) ack 2931");
+	talk_inject(&t, "P. 2931:2941(10) ack 1");
+	talk_send(&t, 5); /* the ACK rides along */
+	talk_expect(&t, "P. 1:6(5) ack 2941");
+	talk_after(&t, 200 * NS_PER_MS);
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
+static void gso(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.net.gso_max = 65535;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_send(&t, 20000);
+	talk_expect(&t, ". 1:14601(14600)"); /* cwnd of ten */
+	talk_nothing(&t);
+	assert_int_equal(talk_info(&t).data_segs_out, 10);
+	talk_inject(&t, ". 1:1(0) ack 4381");
+	talk_expect(&t, ". 14601:18981(4380)");
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, ". 4381:14601(10220)"); /* the default recovery: all of it */
+	talk_expect(&t, ". 14601:18981(4380)");
+	talk_end(&t);
+}
+
+static void driver_full(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	t.net.room = 1;
+	talk_send(&t, 2920);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_nothing(&t);
+	assert_true(tcp_blocked(t.tcp));
+	t.net.room = 10;
+	talk_run(&t);
+	talk_expect(&t, "P. 1461:2921(1460)");
+	assert_false(tcp_blocked(t.tcp));
+	t.net.refuse = -EHOSTUNREACH; /* as lost on the way */
+	talk_inject(&t, "P. 1:11(10) ack 2921");
+	assert_true(talk_events(&t) & TCP_EV_SOFT_ERROR);
+	assert_int_equal(tcp_soft_error(t.conn), EHOSTUNREACH);
+	assert_int_equal(talk_state(&t), TCP_ESTABLISHED);
+	talk_end(&t);
+}
+
+static void keepalive(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_set_option(t.conn, TCP_OPT_KEEPALIVE, 1);
+	tcp_set_option(t.conn, TCP_OPT_KEEPIDLE_S, 10);
+	tcp_set_option(t.conn, TCP_OPT_KEEPINTVL_S, 2);
+	tcp_set_option(t.conn, TCP_OPT_KEEPCNT, 2);
+	talk_after(&t, 9 * NS_PER_S);
+	talk_nothing(&t);
+	talk_after(&t, 1100 * NS_PER_MS);
+	talk_expect(&t, ". 0:0(0) ack 1"); /* SND.NXT-1: SHLD-12 */
+	talk_inject(&t, ". 1:1(0) ack 1");
+	talk_after(&t, 9 * NS_PER_S);
+	talk_nothing(&t);
+	talk_after(&t, 1100 * NS_PER_MS);
+	talk_expect(&t, ". 0:0(0) ack 1");
+	talk_after(&t, 2100 * NS_PER_MS);
+	talk_expect(&t, ". 0:0(0) ack 1"); /* MUST-29 */
+	talk_after(&t, 2100 * NS_PER_MS);
+	talk_expect(&t, "R. 1:1(0)");
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+static void urgent(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, "PU. 1:11(10) ack 1 urg 4");
+	talk_expect(&t, ". 1:1(0) ack 11");
+	assert_true(talk_events(&t) & TCP_EV_URGENT);
+	assert_int_equal(tcp_urgent(t.conn), 4); /* MUST-62: one past it */
+	for (int i = 0; i < 3; i++)
+		t.tx[i] = talk_byte((uint64_t)i);
+	tcp_queue_urgent(t.conn, 3);
+	talk_run(&t);
+	talk_expect(&t, "PU. 1:4(3) ack 11 urg 3");
+	talk_end(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(out_of_order),
+		cmocka_unit_test(many_ranges),
+		cmocka_unit_test(declined),
+		cmocka_unit_test(window),
+		cmocka_unit_test(edge),
+		cmocka_unit_test(nagle),
+		cmocka_unit_test(cork),
+		cmocka_unit_test(zero_window),
+		cmocka_unit_test(probes_unanswered),
+		cmocka_unit_test(silly_window),
+		cmocka_unit_test(shrinking_window),
+		cmocka_unit_test(time_out),
+		cmocka_unit_test(user_timeout),
+		cmocka_unit_test(sack_recovery),
+		cmocka_unit_test(wrap),
+		cmocka_unit_test(delayed_ack),
+		cmocka_unit_test(gso),
+		cmocka_unit_test(driver_full),
+		cmocka_unit_test(keepalive),
+		cmocka_unit_test(urgent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
