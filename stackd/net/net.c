@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* --- making
- * ---------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------ */
 
 /* RFC 4291 appendix A: a modified EUI-64 under fe80::/64 */
 static struct prefix link_local_of(const uint8_t mac[MAC_BYTES])
@@ -178,8 +177,7 @@ enum net_verdict net_input(struct net *net, uint32_t interface, const struct fra
 	}
 }
 
-/* --- flush and timers
- * ------------------------------------------------------------------------------------ */
+/* --- flush and timers -------------------------------------------------------------- */
 
 void net_flush(struct net *net, ns_t now)
 {

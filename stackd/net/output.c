@@ -11,8 +11,7 @@
 
 #include "base/checksum.h"
 
-/* --- to the driver
- * -------------------------------------------------------------------------------- */
+/* --- to the driver ----------------------------------------------------------------- */
 
 static uint32_t frame_bytes(const struct tx_frame *f)
 {
@@ -49,8 +48,7 @@ void output_short(struct net *net, const struct net_if *iface, const uint8_t *fr
 	transmit_own(net, iface, &f, net->now);
 }
 
-/* --- slots
- * ------------------------------------------------------------------------------------------ */
+/* --- slots ------------------------------------------------------------------------- */
 
 void slots_init(struct net *net)
 {
@@ -172,8 +170,7 @@ void slots_flushed(struct net *net)
 		slot_give(net, slot_of(node));
 }
 
-/* --- packets of our own
- * ------------------------------------------------------------------------------ */
+/* --- packets of our own ------------------------------------------------------------ */
 
 static void slot_to_neighbour(struct net *net, struct slot *s, const struct net_route *route,
 			      ns_t now)
@@ -213,8 +210,7 @@ void slot_send(struct net *net, struct slot *s, const struct ip_fields *f, ns_t 
 	slot_to_neighbour(net, s, &route, now);
 }
 
-/* --- TCP segments
- * ------------------------------------------------------------------------------------- */
+/* --- TCP segments ------------------------------------------------------------------ */
 
 static uint64_t payload_sum(const struct net_send *s, uint64_t sum)
 {

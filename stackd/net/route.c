@@ -117,8 +117,7 @@ const struct addr *if_source(const struct net_if *iface, const struct addr *dst)
 	return fallback;
 }
 
-/* --- choosing
- * -------------------------------------------------------------------------------------- */
+/* --- choosing ---------------------------------------------------------------------- */
 
 struct choice {
 	const struct net_if *iface;

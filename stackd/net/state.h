@@ -233,8 +233,7 @@ uint8_t *ip6_header(uint8_t *l4, const struct ip_fields *);
 /* A TCP segment: its checksum by the interface's policy, then out. */
 enum net_verdict l4_segment(struct net *, struct packet *, struct net_result *);
 
-/* --- icmp.c, icmp6.c
- * ------------------------------------------------------------------------------ */
+/* --- icmp.c, icmp6.c --------------------------------------------------------------- */
 
 enum net_verdict icmp_input(struct net *, struct packet *, struct net_result *);
 enum net_verdict icmp6_input(struct net *, struct packet *, struct net_result *);
@@ -248,8 +247,7 @@ void icmp_echo(struct net *, const struct packet *, uint8_t reply_type);
 /* The quoted TCP segment of an error: sets ports and sequence number. */
 void icmp_quote(struct net_error *, const struct tcp_quote_wire *);
 
-/* --- route.c, pmtu.c
- * ------------------------------------------------------------------------------ */
+/* --- route.c, pmtu.c --------------------------------------------------------------- */
 
 bool if_owns(const struct net_if *, const struct addr *);
 /* Multicast, broadcast, unspecified: nothing that one host can be. */
@@ -262,8 +260,7 @@ bool ip_bad_source(const struct packet *);
 bool ip_is_loopback(const struct addr *);
 uint32_t pmtu_of(const struct net *, const struct addr *dst, uint32_t mtu);
 
-/* --- output.c
- * -------------------------------------------------------------------------------------- */
+/* --- output.c ---------------------------------------------------------------------- */
 
 /* A slot whose message begins at slot_message(); NULL (counted) when too many are out. */
 struct slot *slot_take(struct net *);
@@ -283,8 +280,7 @@ void slots_init(struct net *);
 void output_short(struct net *, const struct net_if *, const uint8_t *frame, uint32_t len,
 		  bool ip6);
 
-/* --- loop.c
- * ---------------------------------------------------------------------------------------- */
+/* --- loop.c ------------------------------------------------------------------------ */
 
 int loop_send(struct net *, const uint8_t *ip, const struct net_send *);
 static inline bool loop_pending(const struct net *net)

@@ -127,8 +127,7 @@ static void refusals(void **state)
 	assert_int_equal(w->fake[0].count, 0);
 }
 
-/* --- errors in
- * --------------------------------------------------------------------------------------- */
+/* --- errors in --------------------------------------------------------------------- */
 
 /* An error that quotes a TCP segment of ours from port 80 to port 4000, number 0xabcdef01. */
 static uint32_t error(bool six, uint8_t type, uint8_t code, uint32_t rest)
@@ -243,8 +242,7 @@ static void errors_refused(void **state)
 	assert_int_equal(counted(w, COUNT_icmp_error_rx), 0);
 }
 
-/* --- errors out
- * -------------------------------------------------------------------------------------- */
+/* --- errors out -------------------------------------------------------------------- */
 
 static const struct record *answer(struct world *w, uint32_t len)
 {

@@ -7,8 +7,7 @@ const uint8_t mac_if[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
 const uint8_t mac_peer[6] = {2, 0, 0, 0, 0, 0xaa};
 const uint8_t mac_all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-/* --- memory and drivers
- * ------------------------------------------------------------------------------ */
+/* --- memory and drivers ------------------------------------------------------------ */
 
 static void *take(void *ctx, size_t bytes)
 {
@@ -69,8 +68,7 @@ static void fake_flush(struct driver *d, ns_t now)
 
 static const struct driver_ops fake_ops = {.tx = fake_tx, .flush = fake_flush};
 
-/* --- the world
- * ----------------------------------------------------------------------------------------- */
+/* --- the world --------------------------------------------------------------------- */
 
 struct addr A(const char *text) {
 	struct addr a;
@@ -161,8 +159,7 @@ void world_pass(struct world *w, ns_t by)
 	net_flush(w->net, w->now);
 }
 
-/* --- feeding
- * --------------------------------------------------------------------------------------------- */
+/* --- feeding ----------------------------------------------------------------------- */
 
 static uint8_t *piece[FRAME_SPANS_MAX];
 static struct frame lent;
@@ -207,8 +204,7 @@ enum net_verdict feed(struct world *w, uint32_t interface, const uint8_t *bytes,
 	return net_input(w->net, interface, &lent, w->now, &w->out);
 }
 
-/* --- crafting
- * -------------------------------------------------------------------------------------------- */
+/* --- crafting ---------------------------------------------------------------------- */
 
 uint16_t plain_sum(const void *data, uint32_t len, uint32_t sum)
 {

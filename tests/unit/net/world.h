@@ -73,8 +73,7 @@ void feed_release(void);
 extern const uint8_t mac_if[2][6], mac_peer[6], mac_all[6];
 struct addr A(const char *text);
 
-/* --- crafting: each returns the length of what it wrote
- * ------------------------------------------- */
+/* --- crafting: each returns the length of what it wrote ---------------------------- */
 
 uint16_t plain_sum(const void *data, uint32_t len, uint32_t sum);
 uint32_t put_eth(uint8_t *f, const uint8_t dst[6], const uint8_t src[6], uint16_t type);
