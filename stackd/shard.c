@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "shard_inside.h"
 #include "slab.h"
 
@@ -194,6 +195,21 @@ static void shard_sleep(struct shard *sh)
 	sh->stats.idle_ns += shard_clock() - before;
 }
 
+static int watch(struct shard *sh, int fd, uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.fd = fd};
+
+	return epoll_ctl(sh->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+/* After the first turn: an io_uring can be watched reliably only once its own thread has used it. */
+static void watch_drivers(struct shard *sh)
+{
+	for (uint32_t i = 0; i < sh->config.net.interface_count; i++)
+		if (sh->config.driver[i]->fd >= 0 && watch(sh, sh->config.driver[i]->fd, EPOLLIN))
+			log_error("shard %u: can't watch interface %u: %s", sh->config.index, i, strerror(errno));
+}
+
 static void pin(const struct shard *sh)
 {
 	cpu_set_t set;
@@ -214,6 +230,8 @@ static void *shard_main(void *arg)
 	snprintf(name, sizeof(name), "shard %u", sh->config.index);
 	pthread_setname_np(pthread_self(), name);
 	pin(sh);
+	turn(sh);
+	watch_drivers(sh);
 	while (!atomic_load_explicit(&sh->stop, memory_order_relaxed)) {
 		if (turn(sh)) {
 			busy_at = sh->now;
@@ -236,13 +254,6 @@ static void close_drivers(struct shard_config *c)
 			c->driver[i]->ops->close(c->driver[i]);
 }
 
-static int watch(struct shard *sh, int fd, uint32_t events)
-{
-	struct epoll_event ev = {.events = events, .data.fd = fd};
-
-	return epoll_ctl(sh->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
-}
-
 int shard_watch_kick(struct shard *sh, int eventfd)
 {
 	return watch(sh, eventfd, EPOLLIN | EPOLLET);
@@ -257,11 +268,7 @@ static int open_waiting(struct shard *sh)
 	sh->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (sh->epoll < 0)
 		return -errno;
-	err = watch(sh, sh->mailbox.fd, EPOLLIN);
-	for (uint32_t i = 0; !err && i < sh->config.net.interface_count; i++)
-		if (sh->config.driver[i]->fd >= 0)
-			err = watch(sh, sh->config.driver[i]->fd, EPOLLIN);
-	return err;
+	return watch(sh, sh->mailbox.fd, EPOLLIN);
 }
 
 static int build_layers(struct shard *sh)

@@ -120,7 +120,7 @@ int af_packet_open(const struct driver_config *config, struct driver **out,
 	if (config->shard == 0)
 		a->shield =
 		    afp_shield_attach(device.ifindex, config->addresses, config->address_count);
-	a->driver.fd = a->rx.ring.ring_fd;
+	a->driver.fd = a->sock; /* readable until our io_uring_enter has taken all: see af_packet_rx.c */
 	declare(a, &device);
 	*out = &a->driver;
 	return 0;

@@ -7,10 +7,11 @@
  * When the posted ones are used up the receive ends with ENOBUFS, and the next rx starts it again:
  * that costs one entry in a system call which is made anyway.  Bulk over veth from kernel TCP, each
  * frame copied on to a 4 MB ring, in Gbit/s and CPU seconds per Gbit of both ends: 4 posted 50
- * (0.040), 8 58 (0.033), 16 54 (0.034), 64 36 (0.044); recv() into one or eight buffers 44 (0.045).
+ * (0.040), 8 58 (0.033), 16 54 (0.034), 64 36 (0.044).
  *
  * With DEFER_TASKRUN the kernel copies frames inside our io_uring_enter, on this thread; until then
- * it only raises a flag in the ring, and the ring's descriptor is readable. */
+ * they stay with the socket.  So it is the socket that a sleeper watches: poll on the ring's own
+ * descriptor was seen not to wake (Linux 6.18, the ring watched by epoll in another thread). */
 #include <assert.h>
 #include <errno.h>
 #include <linux/if_ether.h>
