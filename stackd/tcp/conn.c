@@ -4,12 +4,17 @@
 
 #include <errno.h>
 
+/* A window is announced in units of the scale: with a coarse one a small buffer would look shut. */
+#define WINDOW_UNITS_MIN 64u
+
 static uint8_t wscale_for(const struct tcp_conn *c)
 {
 	uint8_t s = (uint8_t)c->profile->knobs.window_scale;
 
 	while (s < 14 && c->rcv_buffer >> s > UINT16_MAX)
 		s++;
+	while (s > 0 && c->rcv_buffer >> s < WINDOW_UNITS_MIN)
+		s--;
 	return s;
 }
 

@@ -86,13 +86,14 @@ static void sent_bytes(struct checker *c, unsigned host, uint64_t now, const str
 	memcpy(me->byte + off, s->data, s->len);
 }
 
-/* RFC 6298 5.5: while nothing comes back, the timer only grows. */
+/* RFC 6298 5.5: while nothing comes back, the timer only grows.  A factor is left for the time that a
+ * segment may wait for the neighbour's address. */
 static void sent_again(struct checker *c, unsigned host, uint64_t now, int64_t off)
 {
 	struct checker_side *me = &c->side[host];
 	uint64_t interval = now - me->again_time;
 
-	if (me->again_at == off && me->again_interval && interval + 2000000 < me->again_interval)
+	if (me->again_at == off && me->again_interval && 2 * interval + 1000000 < me->again_interval)
 		violation(c, host, now, "resent at %lld after %.3f s, the time before after %.3f s",
 			  (ll)off, (double)interval / 1e9, (double)me->again_interval / 1e9);
 	me->again_interval = me->again_at == off ? interval : 0;
@@ -124,7 +125,7 @@ static void sent_data(struct checker *c, unsigned host, uint64_t now, const stru
 		me->fin = true;
 		me->fin_at = off + s->len;
 	}
-	if (off < me->sent_end && off == me->acked)
+	if (off < me->sent_end && off == me->acked && !probe)
 		sent_again(c, host, now, off);
 	if (end > me->sent_end)
 		me->sent_end = end;
@@ -189,7 +190,8 @@ static void sent(struct checker *c, unsigned host, uint64_t now, const struct se
 	if (s->flags & SEEN_SYN) {
 		sent_syn(c, host, now, s);
 	} else if (s->flags & SEEN_RST) {
-		if (c->rst_is_wrong)
+		/* a late duplicate may find the connection over */
+		if (c->rst_is_wrong && !(me->fin && me->acked > me->fin_at && me->peer_fin >= 0))
 			violation(c, host, now, "RST");
 		return;
 	} else if (s->len > 0 || (s->flags & SEEN_FIN)) {
@@ -221,6 +223,17 @@ static void came_data(struct checker *c, unsigned host, uint64_t now, const stru
 		me->owes_since = now;
 }
 
+static bool acceptable(const struct checker *c, unsigned host, const struct seen *s)
+{
+	const struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+	int64_t off = offset(peer->iss, s->seq), end = off + s->len + !!(s->flags & SEEN_FIN);
+
+	if (s->flags & SEEN_SYN)
+		return true;
+	return end == off ? off >= me->ack_out && off <= me->edge_out
+			  : end > me->ack_out && off <= me->edge_out;
+}
+
 static void came(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
 {
 	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
@@ -230,7 +243,8 @@ static void came(struct checker *c, unsigned host, uint64_t now, const struct se
 	me->again_at = -1;
 	if (s->flags & SEEN_RST)
 		return;
-	if (s->flags & SEEN_ACK && me->syn) {
+	/* RFC 9293 3.10.7.4: the ACK of an unacceptable segment counts for nothing */
+	if (s->flags & SEEN_ACK && me->syn && acceptable(c, host, s)) {
 		if (ack > me->acked)
 			me->acked = ack;
 		if (edge > me->limit)
@@ -253,6 +267,6 @@ void checker_see(struct checker *c, unsigned host, uint64_t now, bool out, const
 			violation(c, i, now, "data in order and no ACK for more than 500 ms");
 	if (out)
 		sent(c, host, now, &s);
-	else if (seen_sums_are_right(frame, len))
+	else if (seen_sums_are_right(frame, len) && memcmp(frame, c->mac[host], 6) == 0)
 		came(c, host, now, &s);
 }

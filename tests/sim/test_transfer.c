@@ -215,13 +215,22 @@ static void tell_stream(const struct lab_stream *s, const char *name)
 	if (s->conn) {
 		struct lab_stream copy = *s;
 
-		lab_stream_info(&copy, s->host ? 0 : 0);
+		lab_stream_info(&copy, 0);
 		printf("    %s una %llu nxt %llu end %llu limit %llu cwnd %llu flight %llu\n",
 		       tcp_state_name(copy.last.state), (unsigned long long)copy.last.snd_una,
 		       (unsigned long long)copy.last.snd_nxt, (unsigned long long)copy.last.snd_end,
 		       (unsigned long long)copy.last.snd_limit, (unsigned long long)copy.last.cwnd,
 		       (unsigned long long)copy.last.flight);
 	}
+}
+
+static void tell_counters(struct lab_host *h, const char *name)
+{
+	printf("  %s:", name);
+	for (unsigned i = 0; i < COUNT_MAX; i++)
+		if (h->counters.n[i])
+			printf(" %s %llu", count_info[i].name, (unsigned long long)h->counters.n[i]);
+	printf("\n");
 }
 
 static void tell(struct transfer *t, const char *recovery, const char *why)
@@ -243,6 +252,8 @@ static void tell(struct transfer *t, const char *recovery, const char *why)
 	printf("mtu %u, IPv%c\n", t->world.mtu, t->world.v6 ? '6' : '4');
 	tell_stream(t->client, "client");
 	tell_stream(lab_world_accepted(&t->w), "server");
+	tell_counters(t->w.host[0], "client's host");
+	tell_counters(t->w.host[1], "server's host");
 }
 
 static bool run(const char *recovery, uint64_t seed)
@@ -262,6 +273,8 @@ static bool run(const char *recovery, uint64_t seed)
 	checker_init(&t->checker);
 	t->checker.rst_is_wrong = true;
 	lab_world_open(&t->w, &t->world);
+	for (unsigned i = 0; i < 2; i++)
+		memcpy(t->checker.mac[i], t->w.host[i]->config.driver->caps.mac, 6);
 	t->w.host[1]->accept_template = t->template[1];
 	t->client = lab_world_connect(&t->w, &t->template[0]);
 	lab_run(&t->w, t->w.now + LIMIT_NS, both_ended, t);
