@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* data.c - every plugin's constant data: versions, sizes, texts and parameters, both as linked in
- * and as loaded from its module.  argv[1]: the directory of the modules. */
+ * and as loaded from its module.  argv[1]: the directory of the modules, or one module to
+ * check alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -132,14 +133,33 @@ static void modules_export_the_same(void **state)
 	}
 }
 
+static void the_module(void **state)
+{
+	const char *path = *state;
+	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	const struct sp_plugin *p = module ? dlsym(module, "stackd_plugin") : NULL;
+
+	if (!p)
+		fail_msg("%s: %s", path, dlerror());
+	check_plugin(p);
+	print_message("%s: %s\n", p->name, p->summary);
+	dlclose(module);
+}
+
 int main(int argc, char **argv)
 {
+	const char *where = argc > 1 ? argv[1] : NULL;
+	const struct CMUnitTest one[] = {
+	    cmocka_unit_test_prestate(the_module, argv[1]),
+	};
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_plugins),
 	    cmocka_unit_test(builtin_is_one_of_each_kind),
 	    cmocka_unit_test(modules_export_the_same),
 	};
 
-	directory = argc > 1 ? argv[1] : NULL;
+	if (where && strlen(where) > 3 && strcmp(where + strlen(where) - 3, ".so") == 0)
+		return cmocka_run_group_tests(one, NULL, NULL);
+	directory = where;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
