@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* af_xdp_queue.c - one AF_XDP socket on one queue, with its UMEM and rings.
  *
- * The UMEM has XDP_RX_CHUNKS for receiving and then XDP_TX_CHUNKS for sending.  The rings are as
- * long as that, so that giving a chunk back always finds room. */
+ * The UMEM has XDP_RX_CHUNKS for receiving and then XDP_TX_CHUNKS for sending.  The rings are at
+ * least as long as that, so that giving a chunk back always finds room. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,10 @@
 #define XDP_USE_SG (1 << 4)
 #endif
 
-#define UMEM_BYTES        ((size_t)(XDP_RX_CHUNKS + XDP_TX_CHUNKS) * XDP_CHUNK_BYTES)
+#define UMEM_BYTES ((size_t)(XDP_RX_CHUNKS + XDP_TX_CHUNKS) * XDP_CHUNK_BYTES)
+/* The kernel shows received frames a moment before it shows that it took their chunks from the fill
+ * ring: until then that ring holds those chunks twice. */
+#define FILL_SIZE         (2 * XDP_RX_CHUNKS)
 #define SEND_BUFFER_BYTES (4 << 20)
 
 /* A queue is free again some 100 ms after its last socket was closed. */
@@ -27,7 +30,7 @@
 static int umem_create(struct xdp_queue *q)
 {
 	const struct xsk_umem_config config = {
-	    .fill_size = XDP_RX_CHUNKS,
+	    .fill_size = FILL_SIZE,
 	    .comp_size = XDP_TX_CHUNKS,
 	    .frame_size = XDP_CHUNK_BYTES,
 	};

@@ -114,20 +114,29 @@ uint32_t xdp_rx(struct driver *d, ns_t now, struct frame *out, uint32_t max)
 	return n;
 }
 
+static void give_back(struct xdp_queue *q)
+{
+	uint32_t n = q->lent_count, at = 0, reserved;
+
+	if (n == 0)
+		return;
+	reserved = xsk_ring_prod__reserve(&q->fill, n, &at);
+	assert(reserved == n);
+	(void)reserved;
+	for (uint32_t i = 0; i < n; i++)
+		*xsk_ring_prod__fill_addr(&q->fill, at + i) = q->lent[i];
+	xsk_ring_prod__submit(&q->fill, n);
+	q->lent_count = 0;
+}
+
 void xdp_rx_release(struct driver *d)
 {
 	struct af_xdp *x = af_xdp_of(d);
 
 	for (uint32_t i = 0; i < x->queue_count; i++) {
 		struct xdp_queue *q = x->queue[i];
-		uint32_t at, n = q->lent_count;
 
-		if (n > 0 && xsk_ring_prod__reserve(&q->fill, n, &at) == n) {
-			for (uint32_t k = 0; k < n; k++)
-				*xsk_ring_prod__fill_addr(&q->fill, at + k) = q->lent[k];
-			xsk_ring_prod__submit(&q->fill, n);
-			q->lent_count = 0;
-		}
+		give_back(q);
 		if (xsk_ring_prod__needs_wakeup(&q->fill))
 			recvfrom(xsk_socket__fd(q->xsk), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 	}

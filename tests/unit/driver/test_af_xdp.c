@@ -432,6 +432,74 @@ static void test_overflow(void **state)
 	d->ops->close(d);
 }
 
+/* Sends numbered frames as fast as it can until it is killed. */
+static pid_t start_flood(uint32_t payload, bool gso)
+{
+	struct virtio_net_hdr vnet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				      .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				      .hdr_len = 54,
+				      .gso_size = 1460,
+				      .csum_start = 34,
+				      .csum_offset = 16};
+	uint32_t head = gso ? (uint32_t)sizeof(vnet) : 0, len;
+	struct test_frame t = {.payload = payload};
+	pid_t child = fork();
+	int fd;
+
+	if (child != 0)
+		return child;
+	alarm(20);
+	fd = open_packet(FAR, gso);
+	memcpy(buf, &vnet, sizeof(vnet));
+	len = test_build(buf + head, &t);
+	test_make_partial(buf + head, &t);
+	for (uint32_t i = 1;; i++) {
+		memcpy(buf + head + len - 4, &i, sizeof(i));
+		if (send(fd, buf, head + len, 0) < 0)
+			_exit(1);
+	}
+}
+
+/* Receiving while the kernel fills: chunks go round many times, and none is lost or used twice. */
+static void check_flood(enum af_xdp_mode mode, uint32_t payload, bool gso)
+{
+	struct driver *d = open_driver(mode);
+	pid_t child = start_flood(payload, gso);
+	ns_t end = now_ns() + NS_PER_S / 2;
+	uint32_t last = 0, got = 0;
+
+	while (now_ns() < end) {
+		struct frame in[FRAME_BURST_MAX];
+		uint32_t n = d->ops->rx(d, 0, in, FRAME_BURST_MAX);
+
+		for (uint32_t i = 0; i < n; i++, got++) {
+			const struct span *s = &in[i].span[in[i].span_count - 1];
+			uint32_t mark;
+
+			assert_int_equal(in[i].len, payload + 54);
+			assert_true(s->len >= sizeof(mark));
+			memcpy(&mark, s->base + s->len - sizeof(mark), sizeof(mark));
+			assert_true(mark > last);
+			last = mark;
+		}
+		d->ops->rx_release(d);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	print_message("%u of %u frames of %u bytes\n", got, last, payload + 54);
+	assert_true(got > 200);
+	d->ops->close(d);
+}
+
+static void test_flood(void **state)
+{
+	(void)state;
+	make_veth(1, 1500);
+	check_flood(AF_XDP_NATIVE, 1460, false);
+	check_flood(AF_XDP_GENERIC, 1460, false);
+	check_flood(AF_XDP_GENERIC, 60000, true);
+}
+
 static void test_killed_leaves_nothing(void **state)
 {
 	(void)state;
@@ -576,15 +644,11 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rx),
-	    cmocka_unit_test(test_steering),
-	    cmocka_unit_test(test_tx),
-	    cmocka_unit_test(test_large_mtu),
-	    cmocka_unit_test(test_super_frames),
-	    cmocka_unit_test(test_overflow),
-	    cmocka_unit_test(test_killed_leaves_nothing),
-	    cmocka_unit_test(test_queues),
-	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_rx),           cmocka_unit_test(test_steering),
+	    cmocka_unit_test(test_tx),           cmocka_unit_test(test_large_mtu),
+	    cmocka_unit_test(test_super_frames), cmocka_unit_test(test_overflow),
+	    cmocka_unit_test(test_flood),        cmocka_unit_test(test_killed_leaves_nothing),
+	    cmocka_unit_test(test_queues),       cmocka_unit_test(test_refusals),
 	};
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
