@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "plain.h"
 
+#include <stdlib.h>
+
 #define MS 1000000ull
 #define RTO_MAX (60000 * MS)
 
@@ -107,6 +109,33 @@ struct sack {
 	bool in;
 };
 
+/* The running counts are what a count would give. */
+static void check_counts(const struct sp_conn *c)
+{
+	uint64_t flight = 0, sacked = 0, aged = 0, out = 0;
+	sp_off at = c->snd_una;
+
+	for (const struct sp_chunk *k = c->host->first(c); k; k = c->host->next(c, k)) {
+		if (k->off != at || k->len == 0)
+			abort();
+		at += k->len;
+		if (k->sacked && k->lost)
+			abort();
+		flight += k->sacked || k->lost ? 0 : k->len;
+		sacked += k->sacked ? k->len : 0;
+		out += !k->sacked;
+	}
+	for (const struct sp_chunk *k = c->host->oldest(c); k; k = c->host->younger(c, k)) {
+		const struct sp_chunk *next = c->host->younger(c, k);
+
+		if (next && next->last_sent < k->last_sent)
+			abort();
+		aged++;
+	}
+	if (flight != c->flight || sacked != c->sacked || at != c->snd_nxt || aged != out)
+		abort();
+}
+
 static void sack_ack(const struct sp_conn *c, void *st, const struct sp_ack *a,
 		     struct sp_verdict *v)
 {
@@ -114,6 +143,7 @@ static void sack_ack(const struct sp_conn *c, void *st, const struct sp_ack *a,
 	const struct sp_chunk *k = c->host->first(c);
 
 	(void)a;
+	check_counts(c);
 	if (s->in && c->snd_una >= s->until) {
 		s->in = false;
 		v->episode = SP_EXIT;

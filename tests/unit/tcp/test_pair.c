@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_pair.c - two instances over a link that loses, delays, reorders and duplicates; both sides
- * write and read in random pieces, and every byte is compared.  argv[1]: the only seed to run; or 0 and how many. */
+ * write and read in random pieces with plugins drawn by lot, and every byte is compared.  argv[1]: the only seed to run; or 0 and how many. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "all.h"
 #include "talk.h"
 
 #define WIRE_MAX 4096u
@@ -247,8 +248,44 @@ static void open(struct pair *w)
 	attach(&w->side[0], c);
 }
 
-static const struct sp_plugin *const recoveries[] = {&plain_recovery, &plain_sack, &plain_declines};
-static const struct sp_plugin *const acks[] = {&plain_ack_each, &plain_ack_delayed};
+static uint8_t params[64][SP_PARAMS_MAX] __attribute__((aligned(16)));
+
+/* The plugin with its parameters at their defaults; `slot` of the store above. */
+static struct tcp_plugin shipped(const struct sp_plugin *p, unsigned slot)
+{
+	char error[KEY_ERROR_MAX];
+
+	memset(params[slot], 0, SP_PARAMS_MAX);
+	for (const struct sp_param *q = p->params; q && q->name; q++) {
+		struct key k = {.name = q->name, .type = (enum key_type)q->type,
+				.offset = q->offset, .def = q->def};
+
+		if (key_set(&k, params[slot], q->def, error) < 0)
+			fail_msg("%s: %s", p->name, error);
+	}
+	return (struct tcp_plugin){p, params[slot]};
+}
+
+/* One of those that ship, of this kind; or one of the tests' own. */
+static struct tcp_plugin any_of(struct pair *w, enum sp_kind kind)
+{
+	static const struct sp_plugin *const own[] = {&plain_recovery, &plain_sack, &plain_declines,
+						      &plain_ack_each, &plain_ack_delayed};
+	struct tcp_plugin list[64];
+	unsigned n = 0;
+
+	for (unsigned i = 0; stackd_all_plugins[i]; i++)
+		if (stackd_all_plugins[i]->kind == kind)
+			list[n++] = shipped(stackd_all_plugins[i], i);
+	for (unsigned i = 0; i < array_count(own); i++)
+		if (own[i]->kind == kind)
+			list[n++] = (struct tcp_plugin){own[i], NULL};
+	if (kind == SP_RTO)
+		list[n++] = (struct tcp_plugin){&plain_rto, &w->rto_ns};
+	if (kind == SP_CC)
+		list[n++] = (struct tcp_plugin){&plain_cc, &w->cwnd_segs};
+	return list[rng_below(&w->rng, n)];
+}
 
 static void choose(struct pair *w)
 {
@@ -263,10 +300,10 @@ static void choose(struct pair *w)
 	w->rto_ns = 200 * NS_PER_MS;
 	w->cwnd_segs = 1 + rng_below(&w->rng, 30);
 	p->recovery.count = p->rto.count = p->ack.count = p->cc.count = 1;
-	p->recovery.use[0].plugin = recoveries[rng_below(&w->rng, 3)];
-	p->ack.use[0].plugin = acks[rng_below(&w->rng, 2)];
-	p->rto.use[0] = (struct tcp_plugin){&plain_rto, &w->rto_ns};
-	p->cc.use[0] = (struct tcp_plugin){&plain_cc, &w->cwnd_segs};
+	p->recovery.use[0] = any_of(w, SP_RECOVERY);
+	p->ack.use[0] = any_of(w, SP_ACK);
+	p->rto.use[0] = any_of(w, SP_RTO);
+	p->cc.use[0] = any_of(w, SP_CC);
 	w->rules.fallback = p;
 	w->loss = (double)rng_below(&w->rng, 4) * 0.05;
 	w->reorder = rng_chance(&w->rng, 0.5) ? 0.1 : 0;
@@ -322,12 +359,13 @@ static void transfer(uint64_t seed)
 		if (count_info[i].kind == COUNT_FAULT &&
 		    w->side[0].counters.n[i] + w->side[1].counters.n[i] > 0)
 			fail_msg("seed %lu: %s", seed, count_info[i].name);
-	print_message("seed %lu: %lu and %lu bytes in %llu ms, %lu resent, %s %s\n", seed,
+	print_message("seed %lu: %lu and %lu bytes in %llu ms, %lu resent, %s %s %s %s\n", seed,
 		      w->side[0].total, w->side[1].total,
 		      (uint64_t)(w->now - seed * 37 * NS_PER_S) / NS_PER_MS,
 		      w->side[0].counters.n[COUNT_tx_retransmits] +
 			      w->side[1].counters.n[COUNT_tx_retransmits],
-		      w->profile.recovery.use[0].plugin->name, w->profile.ack.use[0].plugin->name);
+		      w->profile.recovery.use[0].plugin->name, w->profile.ack.use[0].plugin->name,
+		      w->profile.rto.use[0].plugin->name, w->profile.cc.use[0].plugin->name);
 	finish(w);
 }
 
