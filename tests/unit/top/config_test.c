@@ -446,6 +446,59 @@ static void the_example_is_good(void **state)
 	plugins_destroy(p);
 }
 
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+/* Bytes changed, doubled and cut at random: it may refuse, with a line, and must not fall over. */
+static void survives_broken_files(void **state)
+{
+	const char *given = getenv("SEED");
+	uint64_t seed = given ? strtoull(given, NULL, 0) : 20240607;
+	struct plugins *p = load_plugins();
+	char text[2 * sizeof(good)];
+	uint32_t refused = 0;
+
+	(void)state;
+	print_message("seed %llu\n", (unsigned long long)seed);
+	seed |= 1;
+	for (int round = 0; round < 2000; round++) {
+		struct config *c = config_create();
+		size_t len = strlen(good);
+
+		memcpy(text, good, len);
+		for (uint64_t n = next_random(&seed) % 6; n-- > 0;) {
+			size_t at = next_random(&seed) % len;
+
+			switch (next_random(&seed) % 3) {
+			case 0:
+				text[at] = (char)(1 + next_random(&seed) % 255);
+				break;
+			case 1:
+				text[at] = "[]=;,\n .-"[next_random(&seed) % 9];
+				break;
+			default:
+				memmove(text + at, text + at + 1, len - at - 1);
+				len--;
+			}
+		}
+		text[len] = 0;
+		if (load(c, text)) {
+			refused++;
+			assert_non_null(strchr(error, ':'));
+		} else if (!config_check(c, p, error)) {
+			assert_non_null(config_rules(c, p, "tcp.mss=700", error));
+		}
+		config_destroy(c);
+	}
+	assert_in_range(refused, 200, 1999);
+	plugins_destroy(p);
+}
+
 /* A key is found with either sign between its words. */
 static void dashes_and_underscores(void **state)
 {
@@ -550,6 +603,7 @@ int main(void)
 	    cmocka_unit_test(describes_names),
 	    cmocka_unit_test(the_example_is_good),
 	    cmocka_unit_test(dashes_and_underscores),
+	    cmocka_unit_test(survives_broken_files),
 	};
 	int fd = mkstemp(path), failed;
 
