@@ -248,6 +248,7 @@ static void bbr_on_episode(const struct sp_conn *c, void *st, enum sp_episode e,
 		if (out->cwnd < s->prior_cwnd)
 			out->cwnd = s->prior_cwnd;
 	}
+	cc_at_least_one(c, out);
 }
 
 static int bbr_describe(const struct sp_conn *c, const void *st, char *line, size_t len)

@@ -35,6 +35,13 @@ static inline uint64_t cc_floor(const struct sp_conn *c, uint64_t ssthresh)
 	return ssthresh > 2 * (uint64_t)c->mss ? ssthresh : 2 * (uint64_t)c->mss;
 }
 
+/* The MSS may have grown since (path MTU discovery). */
+static inline void cc_at_least_one(const struct sp_conn *c, struct sp_cc_out *out)
+{
+	if (out->cwnd < c->mss)
+		out->cwnd = c->mss;
+}
+
 /* Is this episode the first news of a congestion?  Not when the same segment times out again
  * (RFC 5681 3.1) or when the marks of this window were answered already. */
 static inline bool cc_is_news(const struct sp_conn *c, const struct cc_loss *l, enum sp_episode e)
@@ -99,6 +106,7 @@ static inline void cc_episode(const struct sp_conn *c, struct cc_loss *l, enum s
 {
 	bool news = cc_is_news(c, l, e);
 
+	cc_at_least_one(c, out);
 	if (news && e != SP_ECE)
 		cc_remember(l, out);
 	if (news)
@@ -139,6 +147,7 @@ static inline void cc_episode(const struct sp_conn *c, struct cc_loss *l, enum s
 static inline bool cc_recovering(const struct sp_conn *c, struct cc_loss *l, const struct sp_ack *a,
 				 struct sp_cc_out *out)
 {
+	cc_at_least_one(c, out);
 	if (!l->recovering)
 		return false;
 	if (c->features & SP_SACK)

@@ -219,6 +219,26 @@ static void one_reaction_to_marks_and_loss(void **state)
 	assert_int_equal(out.ssthresh, 10 * MSS);
 }
 
+static void the_mss_may_grow(void **state)
+{
+	static const char *const names[] = {"fixed", "newreno", "cubic", "dctcp", "bbr"};
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		start(names[i], NULL, 10);
+		if (ops->on_episode)
+			tell(SP_TIMEOUT);
+		c.mss = 9 * MSS;
+		c.cwnd_limited = false;
+		if (ops->on_episode) {
+			tell(SP_EXIT);
+			assert_true(out.cwnd >= c.mss);
+		}
+		acked(MSS, (struct sp_ack){0});
+		assert_true(out.cwnd >= c.mss);
+	}
+}
+
 /* --- cubic --------------------------------------------------------------------------- */
 
 static double cube(double x)
@@ -491,6 +511,7 @@ int main(void)
 	    cmocka_unit_test(newreno_recovery_and_undo),
 	    cmocka_unit_test(idle_restarts_with_the_initial_window),
 	    cmocka_unit_test(one_reaction_to_marks_and_loss),
+	    cmocka_unit_test(the_mss_may_grow),
 	    cmocka_unit_test(cubic_follows_the_formula),
 	    cmocka_unit_test(cubic_reno_friendly),
 	    cmocka_unit_test(cubic_fast_convergence),
