@@ -361,12 +361,28 @@ struct lab_stream *lab_connect(struct lab_host *h, const struct addr *to, uint16
 	return s;
 }
 
+/* Each host is told where the other is, as if it had just asked. */
+static void introduce(struct lab_world *w)
+{
+	if (!w->introduced || w->now < w->introduce_at)
+		return;
+	w->introduce_at = w->now + NS_PER_S;
+	for (unsigned i = 0; i < 2; i++) {
+		struct net_neighbour n = {.addr = w->host[!i]->address, .confirmed = true};
+
+		memcpy(n.mac, w->host[!i]->config.driver->caps.mac, sizeof(n.mac));
+		net_learn(w->host[i]->net, &n, w->now);
+	}
+}
+
 bool lab_run(struct lab_world *w, ns_t until, bool (*done)(void *), void *arg)
 {
 	while (w->now < until) {
-		bool any = lab_host_turn(w->host[0], w->now) | lab_host_turn(w->host[1], w->now);
+		bool any;
 		ns_t next;
 
+		introduce(w);
+		any = lab_host_turn(w->host[0], w->now) | lab_host_turn(w->host[1], w->now);
 		w->turns++;
 		if (done && done(arg))
 			return true;

@@ -56,6 +56,8 @@ struct lab_host {
 struct lab_world {
 	ns_t now;
 	struct lab_host *host[2];
+	bool introduced; /* the hosts know each other's MAC: no ARP or ND in the way */
+	ns_t introduce_at;
 	uint64_t turns;
 };
 

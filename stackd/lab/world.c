@@ -48,6 +48,7 @@ void lab_world_open(struct lab_world *w, const struct lab_world_config *c)
 
 	memset(w, 0, sizeof(*w));
 	w->now = START_NS;
+	w->introduced = c->introduced;
 	if (pair_open(&pair, end))
 		lab_fail("the link could not be made");
 	for (unsigned i = 0; i < 2; i++) {

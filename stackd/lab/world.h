@@ -9,7 +9,7 @@
 struct lab_world_config {
 	uint64_t seed;
 	uint32_t mtu;
-	bool v6, lenient;
+	bool v6, lenient, introduced; /* introduced: see lab_world */
 	const struct tcp_rules *rules[2];
 	uint32_t ring_bytes[2];
 	/* What befalls the frames that each host sends; NULL: nothing.  The seed comes from here too. */

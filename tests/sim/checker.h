@@ -38,6 +38,8 @@ struct checker_side {
 struct checker {
 	struct checker_side side[2];
 	bool rst_is_wrong;
+	bool prompt; /* no segment waits, or is dropped, for want of a neighbour's address:
+			 the rules about time and order count */
 	uint8_t mac[2][6]; /* a damaged ARP answer sends frames elsewhere */
 	uint64_t frames;
 	char violation[256]; /* the first; empty: none */

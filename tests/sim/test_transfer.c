@@ -147,6 +147,7 @@ static void draw(struct transfer *t, const char *recovery)
 	mtu = rng_chance(r, 0.5) ? 1500 : 576 + (uint32_t)rng_below(r, 8500);
 	t->world = (struct lab_world_config){.seed = t->seed, .see = see, .see_arg = t};
 	t->world.v6 = rng_chance(r, 0.3);
+	t->world.introduced = t->checker.prompt = rng_chance(r, 0.7);
 	t->world.mtu = t->world.v6 && mtu < 1280 ? 1280 : mtu;
 	swap = rng_chance(r, 0.5);
 	for (unsigned i = 0; i < 2; i++) {
@@ -264,13 +265,13 @@ static bool run(const char *recovery, uint64_t seed)
 
 	t->seed = seed;
 	t->verbose = getenv("VERBOSE") != NULL;
+	checker_init(&t->checker);
 	draw(t, recovery);
 	for (unsigned i = 0; i < 2; i++) {
 		if (lab_rules_make(&t->rules[i], plugins, t->settings[i], error))
 			lab_fail(error);
 		t->world.rules[i] = t->rules[i].rules;
 	}
-	checker_init(&t->checker);
 	t->checker.rst_is_wrong = true;
 	lab_world_open(&t->w, &t->world);
 	for (unsigned i = 0; i < 2; i++)
