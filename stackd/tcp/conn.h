@@ -158,7 +158,8 @@ struct tcp {
 	struct counters *counters;
 	struct siphash_key secret;
 	const struct tcp_rules *rules;
-	bool debug, blocked;
+	bool debug, blocked, cookie_sent;
+	ns_t cookie_sent_at;
 	ns_t now;
 	struct wheel wheel, time_wait_wheel;
 	struct table conns, listeners, time_waits;
@@ -227,8 +228,15 @@ struct tcp_listener *demux_listener(struct tcp *t, uint64_t hash, const struct e
 
 /* --- listen.c ---------------------------------------------------------------------------- */
 /* A segment for a listener (RFC 9293 3.10.7.2). */
-enum tcp_outcome listen_input(struct tcp_listener *l, const struct segment *s);
+enum tcp_outcome listen_input(struct tcp_listener *l, struct segment *s, struct tcp_conn **conn);
 void listen_uncount(struct tcp_conn *c);
+
+/* --- cookie.c ---------------------------------------------------------------------------- */
+/* Answers the SYN that `c` was negotiated with; nothing of `c` is needed afterwards. */
+void cookie_send(struct tcp_conn *c, uint16_t peer_mss);
+/* An ACK for no connection: true when it returns a cookie, *syn then is what the SYN had offered. */
+bool cookie_check(struct tcp *t, uint64_t hash, const struct segment *s,
+		  struct segment_options *syn);
 
 /* --- timewait.c -------------------------------------------------------------------------- */
 struct time_wait;
@@ -270,6 +278,8 @@ void sent_again(struct tcp_conn *c, struct chunk *k);
 void sent_ack(struct tcp_conn *c, uint64_t off, uint32_t *n);
 void sent_sack(struct tcp_conn *c, uint64_t begin, uint64_t end, uint32_t *n);
 void sent_release(struct tcp *t);
+/* All sacked marks are taken back. */
+void sent_unsack(struct tcp_conn *c);
 void sent_mark_lost(struct tcp_conn *c, struct chunk *k);
 /* True when it is a chunk that is in this connection's queue. */
 static inline bool sent_owns(const struct tcp_conn *c, const struct sp_chunk *k)

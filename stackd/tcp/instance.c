@@ -149,7 +149,7 @@ enum tcp_outcome tcp_input(struct tcp *t, const struct net_segment *in, ns_t now
 	if (w && time_wait_input(t, w, &s))
 		return TCP_DONE;
 	l = demux_listener(t, hash, &s.local);
-	return l ? listen_input(l, &s) : TCP_NOT_FOUND;
+	return l ? listen_input(l, &s, conn) : TCP_NOT_FOUND;
 }
 
 struct tcp_conn *tcp_lookup(struct tcp *t, const struct net_segment *in)

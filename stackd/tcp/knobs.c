@@ -29,6 +29,8 @@ const struct key tcp_keys[] = {
 	 "largest window announced"},
 	{"syn-backlog", KEY_U64, AT(syn_backlog), "1024", "1", "65535", NULL,
 	 "handshakes in progress per listener, within its backlog"},
+	{"syncookies", KEY_CHOICE, AT(syncookies), "full", NULL, NULL, "never|full|always",
+	 "answer SYNs with a cookie: when the backlog is full of handshakes, or always (RFC 4987)"},
 	{"syn-retries", KEY_U64, AT(syn_retries), "7", "0", "127", NULL,
 	 "SYNs sent again before an open fails (R2 of RFC 9293 3.8.3: 3 minutes)"},
 	{"synack-retries", KEY_U64, AT(synack_retries), "5", "0", "127", NULL,

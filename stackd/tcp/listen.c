@@ -89,54 +89,106 @@ static bool has_room(const struct tcp_listener *l, const struct tcp_profile *p)
 	return l->handshakes + l->waiting < l->backlog && l->handshakes < p->knobs.syn_backlog;
 }
 
-static void embryo(struct tcp_listener *l, const struct segment *s, const struct tcp_profile *p)
+/* A connection in SYN-RECEIVED, as the SYN with these options asks for; NULL: no memory or route. */
+static struct tcp_conn *embryo(struct tcp_listener *l, const struct segment *s, uint32_t irs,
+			       const struct segment_options *syn, const struct tcp_profile *p)
 {
 	struct tcp *t = l->tcp;
 	struct net_route route;
 	struct tcp_conn *c;
 
 	if (net_route(t->net, &s->remote.addr, &s->local.addr, &route) < 0)
-		return;
+		return NULL;
 	c = conn_create(t, &s->local, &s->remote, p, true);
 	if (!c) {
 		l->refused++;
-		return;
+		return NULL;
 	}
 	c->state = TCP_SYN_RECEIVED;
 	c->route = route;
-	c->irs = s->seq;
-	conn_negotiate(c, &s->opt);
+	c->irs = irs;
+	conn_negotiate(c, syn);
 	c->snd_wnd = c->snd_wnd_max = s->window; /* never scaled in a SYN */
 	c->view.snd_limit = s->window;
+	c->segs_in = 1;
+	return c;
+}
+
+static void join(struct tcp_listener *l, struct tcp_conn *c)
+{
 	c->listener = l;
 	c->backlog = BACKLOG_HANDSHAKE;
-	c->segs_in = 1;
 	l->handshakes++;
 	list_push_back(&l->conns, &c->of_listener);
+}
+
+/* "Third, check for a SYN" */
+static void take_syn(struct tcp_listener *l, const struct segment *s, const struct tcp_profile *p)
+{
+	bool room = has_room(l, p);
+	bool cookie = p->knobs.syncookies == TCP_SYNCOOKIES_ALWAYS ||
+		      (!room && p->knobs.syncookies == TCP_SYNCOOKIES_FULL);
+	struct tcp_conn *c;
+
+	/* what waits for accept, a cookie would not help */
+	if ((!room && !cookie) || l->waiting >= l->backlog) {
+		l->refused++;
+		count(l->tcp->counters, COUNT_listen_backlog);
+		return;
+	}
+	c = embryo(l, s, s->seq, &s->opt, p);
+	if (!c)
+		return;
+	if (cookie) {
+		cookie_send(c, s->opt.mss);
+		conn_free(c);
+		return;
+	}
+	join(l, c);
 	c->syn_due = true;
 	conn_dirty(c);
 }
 
+/* "Second, check for an ACK": none is due, unless it brings back a cookie. */
+static enum tcp_outcome take_ack(struct tcp_listener *l, struct segment *s,
+				 const struct tcp_profile *p, struct tcp_conn **conn)
+{
+	struct tcp *t = l->tcp;
+	struct segment_options syn;
+	struct tcp_conn *c;
+
+	if (p->knobs.syncookies == TCP_SYNCOOKIES_NEVER || l->waiting >= l->backlog ||
+	    !cookie_check(t, demux_hash(t, &s->local, &s->remote), s, &syn)) {
+		output_reject(t, s);
+		return TCP_DONE;
+	}
+	c = embryo(l, s, s->seq - 1, &syn, p);
+	if (!c)
+		return TCP_DONE;
+	c->iss = s->ack - 1;
+	join(l, c);
+	c->tries = (uint8_t)c->syn_retries; /* no SYN-ACK again: without buffers it goes */
+	timer_set(c, TIMER_HANDSHAKE, t->now + c->view.rto);
+	*conn = c;
+	return input_segment(c, s);
+}
+
 /* RFC 9293 3.10.7.2, LISTEN STATE */
-enum tcp_outcome listen_input(struct tcp_listener *l, const struct segment *s)
+enum tcp_outcome listen_input(struct tcp_listener *l, struct segment *s, struct tcp_conn **conn)
 {
 	struct tcp *t = l->tcp;
 	const struct tcp_rules *rules = l->rules ? l->rules : t->rules;
-	const struct tcp_profile *p;
+	const struct tcp_profile *p = tcp_match(rules, &s->local, &s->remote, TCP_PASSIVE);
 
-	/* "First, check for a RST; second, check for an ACK": another shard may know the connection */
-	if (s->flags & (SEG_RST | SEG_ACK))
-		return TCP_NOT_FOUND;
-	if (!(s->flags & SEG_SYN) || (s->flags & SEG_FIN)) {
+	if (s->flags & SEG_RST) { /* "First, check for a RST" */
+		count(t->counters, COUNT_seg_rst_no_connection);
+		return TCP_DONE;
+	}
+	if (s->flags & SEG_ACK)
+		return take_ack(l, s, p, conn);
+	if ((s->flags & SEG_SYN) && !(s->flags & SEG_FIN))
+		take_syn(l, s, p);
+	else
 		count(t->counters, COUNT_seg_no_flags);
-		return TCP_DONE;
-	}
-	p = tcp_match(rules, &s->local, &s->remote, TCP_PASSIVE); /* "Third, check for a SYN" */
-	if (!has_room(l, p)) {
-		l->refused++;
-		count(t->counters, COUNT_listen_backlog);
-		return TCP_DONE;
-	}
-	embryo(l, s, p);
 	return TCP_DONE;
 }

@@ -333,18 +333,7 @@ static void unsack(struct tcp_conn *c)
 
 	if (!first || !first->c.sacked)
 		return;
-	list_for_each(n, &c->by_off)
-	{
-		struct chunk *k = container_of(n, struct chunk, by_off);
-
-		if (!k->c.sacked)
-			continue;
-		k->c.sacked = false;
-		c->view.sacked -= k->c.len;
-		c->view.flight += k->c.len;
-		list_push_front(&c->by_age, &k->by_age);
-	}
-	c->sack_hint = NULL;
+	sent_unsack(c);
 }
 
 /* Without on_timer: everything out is taken for lost. */

@@ -295,6 +295,35 @@ void sent_sack(struct tcp_conn *c, uint64_t begin, uint64_t end, uint32_t *n)
 	}
 }
 
+/* Back to its place by age, looking on from where the one before went. */
+static struct list *insert_by_age(struct tcp_conn *c, struct chunk *k, struct list *at)
+{
+	if (at != &c->by_age && of_age(at)->c.last_sent > k->c.last_sent)
+		at = &c->by_age;
+	while (at->next != &c->by_age && of_age(at->next)->c.last_sent <= k->c.last_sent)
+		at = at->next;
+	list_insert_after(at, &k->by_age);
+	return &k->by_age;
+}
+
+void sent_unsack(struct tcp_conn *c)
+{
+	struct list *at = &c->by_age;
+
+	list_for_each(n, &c->by_off)
+	{
+		struct chunk *k = of_off(n);
+
+		if (!k->c.sacked)
+			continue;
+		k->c.sacked = false;
+		c->view.sacked -= k->c.len;
+		c->view.flight += k->c.len;
+		at = insert_by_age(c, k, at);
+	}
+	c->sack_hint = NULL;
+}
+
 /* --- what plugins may ask (struct sp_host) ------------------------------------------------------ */
 
 static const struct sp_chunk *host_first(const struct sp_conn *v)

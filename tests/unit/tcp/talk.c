@@ -53,6 +53,7 @@ void talk_init(struct talk *t, ns_t start)
 	t->cwnd_segs = 10;
 	fake_net_init(&t->net, &t->own, 1500, 0);
 	key_defaults(tcp_keys, &t->profile.knobs);
+	t->profile.knobs.syncookies = TCP_SYNCOOKIES_NEVER;
 	t->profile.knobs.receive_buffer = t->profile.knobs.send_buffer = TALK_RING;
 	one(&t->profile.rto, &plain_rto, &t->rto_ns);
 	one(&t->profile.ack, &plain_ack_each, NULL);
@@ -279,6 +280,8 @@ void talk_expect(struct talk *t, const char *text)
 	in = fake_segment(p);
 	assert_true(segment_parse(&in, &s, &why));
 	learn(t, &s);
+	if (s.opt.has_ts)
+		t->last_ts = s.opt.tsval;
 	seq = s.seq - t->iss;
 	end = seq + s.len;
 	write_flags(s.flags, flags);

@@ -39,6 +39,7 @@ struct talk {
 	uint64_t queued, consumed;
 	bool closed, no_buffers;
 	uint16_t gso_size; /* of injected segments */
+	uint32_t last_ts;  /* timestamp of the last expected segment that had one */
 };
 
 /* start: the clock.  Before talk_begin the profile may be changed. */

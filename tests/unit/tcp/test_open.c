@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "talk.h"
@@ -286,6 +288,59 @@ static void backlog(void **state)
 	talk_end(&t);
 }
 
+/* 10,000 SYNs leave no record, and an honest client still connects */
+static void cookies(void **state)
+{
+	for (int stamps = 0; stamps < 2; stamps++) {
+		struct talk t;
+		struct tcp_listener_info info;
+		struct fake_packet *p;
+
+		(void)state;
+		talk_init(&t, NS_PER_S);
+		t.profile.knobs.syncookies = TCP_SYNCOOKIES_FULL;
+		t.profile.recovery.use[0].plugin = &plain_sack;
+		talk_begin(&t);
+		talk_listen(&t, 2);
+		t.peer.b[14] = 9;
+		for (uint32_t i = 0; i < 10000; i++) {
+			t.peer_port = (uint16_t)(1000 + i);
+			talk_inject(&t, "S 0:0(0) <mss 1460>");
+			while ((p = fake_net_take(&t.net)))
+				free(p);
+		}
+		tcp_listener_info(t.listener, &info);
+		assert_int_equal(info.handshakes, 2);
+		assert_int_equal(t.counters.n[COUNT_syn_cookie_sent], 9998);
+		t.peer.b[14] = 0;
+		t.peer_port = 4000;
+		t.now += 5 * NS_PER_MS;
+		talk_inject(&t, stamps ? "S 0:0(0) <mss 1400,sackOK,ts 100 0,wscale 5>"
+				       : "S 0:0(0) <mss 1400,sackOK,wscale 5>");
+		t.iss_known = false;
+		talk_expect(&t, stamps ? "S. 0:0(0) ack 1 <mss 1460,sackOK,ts,wscale 7>"
+				       : "S. 0:0(0) ack 1 <mss 1460>");
+		talk_inject(&t, ". 1:1(0) ack 2 <ts 101 0>"); /* a guess */
+		talk_expect(&t, "R 2:2(0)");
+		assert_int_equal(t.counters.n[COUNT_syn_cookie_bad], 1);
+		t.now += 30 * NS_PER_S;
+		if (stamps) {
+			char s[80];
+
+			snprintf(s, sizeof(s), "P. 1:11(10) ack 1 win 100 <ts 101 %u>", t.last_ts);
+			talk_inject(&t, s);
+		} else {
+			talk_inject(&t, "P. 1:11(10) ack 1 win 100");
+		}
+		assert_non_null(t.conn);
+		assert_int_equal(talk_events(&t), TCP_EV_ACCEPTED | TCP_EV_READABLE);
+		assert_int_equal(talk_info(&t).mss, stamps ? 1348 : 1360);
+		assert_int_equal(talk_info(&t).snd_limit, stamps ? 3200 : 100);
+		assert_int_equal((talk_info(&t).features & SP_SACK) != 0, stamps);
+		talk_end(&t);
+	}
+}
+
 static void no_buffers(void **state)
 {
 	struct talk t;
@@ -416,6 +471,7 @@ int main(void)
 		cmocka_unit_test(resent_syn),
 		cmocka_unit_test(synack_again_then_gone),
 		cmocka_unit_test(backlog),
+		cmocka_unit_test(cookies),
 		cmocka_unit_test(no_buffers),
 		cmocka_unit_test(unlisten),
 		cmocka_unit_test(fin_in_syn_received),
