@@ -177,10 +177,14 @@ static void wake_up(struct epoll *ep, struct evq *e)
 /* Level-triggered ones stay on the list; who waits elsewhere must see that. */
 static void leave(struct epoll *ep)
 {
+	struct evq *e = atomic_load(&ep->evq);
+
 	if (!ep->waiters && !atomic_load(&ep->nested))
 		return;
 	lock_take(&ep->lock);
-	if (ep->ready_head)
+	if (e)
+		evq_arm(e); /* what we took may have used up the flag */
+	if (ep->ready_head || (e && evq_pending(e)))
 		epoll_kick(ep);
 	lock_drop(&ep->lock);
 }

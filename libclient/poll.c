@@ -191,7 +191,7 @@ static int sleep_once(struct call *c, struct evq *e, bool degraded, int64_t dead
 static int poll_call(struct call *c, int64_t deadline)
 {
 	struct evq *e = NULL;
-	bool degraded = true;
+	bool degraded = false;
 
 	for (int round = 0;; round++) {
 		int r, ready = scan(c);
