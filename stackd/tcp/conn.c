@@ -113,7 +113,7 @@ static void leave_everything(struct tcp_conn *c)
 
 void conn_finish(struct tcp_conn *c, int error)
 {
-	bool known = !c->passive || c->rx.mem || c->tx.mem;
+	bool known = !c->passive || c->rx.mem;
 
 	if (c->state == TCP_CLOSED)
 		return;
@@ -147,6 +147,8 @@ void conn_reset(struct tcp_conn *c, int error)
 
 void conn_event(struct tcp_conn *c, uint32_t events)
 {
+	if (c->passive && !c->rx.mem) /* nobody knows it yet */
+		return;
 	c->events |= events;
 	if (list_empty(&c->eventful))
 		list_push_back(&c->tcp->eventful, &c->eventful);
@@ -162,6 +164,11 @@ void conn_soft_error(struct tcp_conn *c, int error)
 {
 	c->soft_error = error;
 	conn_event(c, TCP_EV_SOFT_ERROR);
+}
+
+ns_t conn_fin_wait2_ns(const struct tcp_conn *c)
+{
+	return c->linger2_s ? c->linger2_s * NS_PER_S : c->profile->knobs.fin_wait2_ns;
 }
 
 uint32_t conn_ts_now(const struct tcp_conn *c, ns_t now)

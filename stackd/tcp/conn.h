@@ -27,6 +27,8 @@
 #define CORK_MAX_NS (200 * NS_PER_MS)
 #define PAWS_IDLE_NS (24ull * 86400 * NS_PER_S) /* RFC 7323 5.5 */
 #define NO_OFFSET UINT64_MAX
+#define ACKS_OWED_MAX 16u
+#define R1_TIMEOUTS 3u /* SHLD-10 */
 
 /* Everything that can happen to a connection by time alone; timer.c owns them all. */
 enum conn_timer {
@@ -111,6 +113,7 @@ struct tcp_conn {
 	ns_t stalled_since; /* no progress since; NS_NEVER when nothing is out */
 	uint8_t tries, probes; /* of handshake; of persist or keep-alive */
 	uint8_t past_deadlines, persist_shift;
+	uint8_t acks_owed; /* one for each out-of-order segment (RFC 5681 4.2), without SACK */
 
 	/* policy */
 	struct tcp_plugin plugin[KIND_MAX];
@@ -208,6 +211,7 @@ void conn_reset(struct tcp_conn *c, int error);
 void conn_event(struct tcp_conn *c, uint32_t events);
 void conn_dirty(struct tcp_conn *c);
 void conn_soft_error(struct tcp_conn *c, int error);
+ns_t conn_fin_wait2_ns(const struct tcp_conn *c);
 void conn_negotiate(struct tcp_conn *c, const struct segment_options *syn);
 /* From the path MTU, the peer's MSS and our options (MUST-16). */
 void conn_update_mss(struct tcp_conn *c);

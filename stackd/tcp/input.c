@@ -290,8 +290,7 @@ static enum step check_fin_acked(struct tcp_conn *c)
 	case TCP_FIN_WAIT_1:
 		c->state = TCP_FIN_WAIT_2;
 		if (c->orphan)
-			timer_set(c, TIMER_FIN_WAIT2,
-				  c->tcp->now + c->profile->knobs.fin_wait2_ns);
+			timer_set(c, TIMER_FIN_WAIT2, c->tcp->now + conn_fin_wait2_ns(c));
 		return GO_ON;
 	case TCP_CLOSING:
 		conn_time_wait(c);

@@ -258,7 +258,7 @@ static void arm_persist(struct tcp_conn *c)
 	}
 	if (c->due[TIMER_PERSIST] != NS_NEVER)
 		return;
-	wait = c->view.rto << c->persist_shift;
+	wait = c->persist_shift < 16 ? c->view.rto << c->persist_shift : PERSIST_MAX_NS;
 	if (wait > PERSIST_MAX_NS)
 		wait = PERSIST_MAX_NS;
 	if (c->cork && !output_window_shut(c) && wait > CORK_MAX_NS)
@@ -289,6 +289,21 @@ static void send_syn(struct tcp_conn *c)
 	timer_set(c, TIMER_HANDSHAKE, c->view.now + c->view.rto);
 }
 
+/* Without SACK a peer learns by counting: a burst of n out-of-order segments is answered by n
+ * duplicate ACKs, the last of which may ride on data. */
+static void send_owed_acks(struct tcp_conn *c)
+{
+	unsigned owed = c->acks_owed;
+
+	c->acks_owed = 0;
+	if (owed < 2)
+		return;
+	for (; owed > 1; owed--)
+		if (transmit_empty(c, c->view.snd_nxt, SEG_ACK) < 0)
+			return;
+	recv_ack_by(c, c->view.now);
+}
+
 void output_run(struct tcp_conn *c)
 {
 	c->view.now = c->tcp->now;
@@ -299,8 +314,9 @@ void output_run(struct tcp_conn *c)
 		return;
 	}
 	/* SACK blocks go alone: with data they could make a segment larger than the path takes */
-	if (ack_due(c) && (c->held || c->dsack.begin != c->dsack.end))
+	if (ack_due(c) && c->sack_on && (c->held || c->dsack.begin != c->dsack.end))
 		transmit_empty(c, c->view.snd_nxt, SEG_ACK);
+	send_owed_acks(c);
 	send_data(c);
 	if (ack_due(c))
 		transmit_empty(c, c->view.snd_nxt, SEG_ACK);

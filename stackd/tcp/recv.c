@@ -257,6 +257,12 @@ static struct sp_seg facts(const struct segment *s)
 			       .ce = (s->net->tos & 3) == 3};
 }
 
+static void owe_duplicate(struct tcp_conn *c)
+{
+	if (!c->sack_on && c->due[TIMER_ACK] <= c->tcp->now && c->acks_owed < ACKS_OWED_MAX)
+		c->acks_owed++;
+}
+
 void recv_take(struct tcp_conn *c, const struct segment *s)
 {
 	struct sp_seg seg = facts(s);
@@ -280,6 +286,8 @@ void recv_take(struct tcp_conn *c, const struct segment *s)
 	else
 		place_out_of_order(c, s, &p, &seg);
 	policy_data(c, &seg);
+	if (!seg.in_order)
+		owe_duplicate(c);
 	if (c->view.rcv_nxt == c->rcv_fin)
 		take_fin(c);
 }

@@ -141,9 +141,7 @@ void tcp_close(struct tcp_conn *c, bool unread, ns_t linger_ns)
 	if (linger_ns != NS_NEVER)
 		timer_set(c, TIMER_LINGER, c->tcp->now + linger_ns);
 	if (c->state == TCP_FIN_WAIT_2)
-		timer_set(c, TIMER_FIN_WAIT2,
-			  c->tcp->now + (c->linger2_s ? c->linger2_s * NS_PER_S
-						      : c->profile->knobs.fin_wait2_ns));
+		timer_set(c, TIMER_FIN_WAIT2, c->tcp->now + conn_fin_wait2_ns(c));
 }
 
 void tcp_abort(struct tcp_conn *c)

@@ -64,6 +64,8 @@ static void recovery(struct tcp_conn *c)
 	policy_timer(c);
 	if (c->view.backoffs > c->retries)
 		give_up(c);
+	else if (c->view.backoffs >= R1_TIMEOUTS) /* R1: perhaps there is another way by now */
+		net_route(c->tcp->net, &c->remote.addr, &c->local.addr, &c->route);
 }
 
 static void persist(struct tcp_conn *c)
@@ -74,12 +76,13 @@ static void persist(struct tcp_conn *c)
 		c->override = false;
 		return;
 	}
-	if (c->probes >= c->retries) {
+	/* MUST-37: as long as the probes are answered; but not for an application that has gone */
+	if (c->probes >= c->retries || (c->orphan && c->persist_shift >= c->retries)) {
 		give_up(c);
 		return;
 	}
 	c->probes++;
-	if (c->persist_shift < 16)
+	if (c->persist_shift < UINT8_MAX)
 		c->persist_shift++;
 	output_probe(c);
 }

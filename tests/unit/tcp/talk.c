@@ -204,7 +204,8 @@ void talk_inject(struct talk *t, const char *s)
 	in.l4_len = in.l4_linear = head + x.len;
 	deliver(t, &in);
 	free(l4);
-	talk_run(t);
+	if (!t->hold)
+		talk_run(t);
 }
 
 /* --- segment to text -------------------------------------------------------------------------------- */
@@ -303,8 +304,7 @@ void talk_nothing(struct talk *t)
 
 	if (p)
 		fail_msg("expected nothing, sent flags %02x seq %u len %u", p->l4[13],
-			 (uint32_t)(p->l4[4] << 24 | p->l4[5] << 16 | p->l4[6] << 8 | p->l4[7]) -
-				 t->iss,
+			 get_be32(p->l4 + 4) - t->iss,
 			 p->len);
 }
 

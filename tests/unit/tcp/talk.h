@@ -38,6 +38,7 @@ struct talk {
 	uint32_t events; /* of conn, since talk_events */
 	uint64_t queued, consumed;
 	bool closed, no_buffers;
+	bool hold; /* injected segments are of one burst: no tcp_run after each */
 	uint16_t gso_size; /* of injected segments */
 	uint32_t last_ts;  /* timestamp of the last expected segment that had one */
 };

@@ -53,6 +53,42 @@ static void out_of_order(void **state)
 	talk_end(&t);
 }
 
+/* MUST-58, MUST-59: one ACK for a burst; without SACK one for each segment behind a gap */
+static void bursts(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	t.hold = true;
+	talk_inject(&t, ". 1:101(100) ack 1");
+	talk_inject(&t, ". 101:201(100) ack 1");
+	talk_inject(&t, ". 201:301(100) ack 1");
+	talk_run(&t);
+	talk_expect(&t, ". 1:1(0) ack 301");
+	talk_nothing(&t);
+	for (uint32_t i = 0; i < 3; i++) {
+		char s[64];
+
+		snprintf(s, sizeof(s), ". %u:%u(100) ack 1", 401 + i * 100, 501 + i * 100);
+		talk_inject(&t, s);
+	}
+	talk_run(&t);
+	for (int i = 0; i < 3; i++)
+		talk_expect(&t, ". 1:1(0) ack 301");
+	talk_nothing(&t);
+	talk_end(&t);
+
+	begin_sack(&t);
+	t.hold = true;
+	talk_inject(&t, ". 101:201(100) ack 1");
+	talk_inject(&t, ". 201:301(100) ack 1");
+	talk_run(&t);
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 101:301>");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
 static void many_ranges(void **state)
 {
 	struct talk t;
@@ -504,6 +540,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(out_of_order),
+		cmocka_unit_test(bursts),
 		cmocka_unit_test(many_ranges),
 		cmocka_unit_test(declined),
 		cmocka_unit_test(window),
