@@ -24,6 +24,8 @@ static bool find(const uint8_t *frame, uint32_t len, struct at *a)
 	a->v6 = get_be16(frame + 12) == 0x86dd;
 	if (!a->v6 && get_be16(frame + 12) != 0x0800)
 		return false;
+	if (a->ip[0] >> 4 != (a->v6 ? 6 : 4))
+		return false;
 	if (a->v6) {
 		if (len < ETH_LEN + 40 || a->ip[6] != PROTO_TCP)
 			return false;

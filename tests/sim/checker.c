@@ -81,7 +81,8 @@ static void sent_bytes(struct checker *c, unsigned host, uint64_t now, const str
 		violation(c, host, now, "data at offset %lld", (ll)off);
 		return;
 	}
-	if (known > off && memcmp(me->byte + off, s->data, (size_t)(known - off)) != 0)
+	me->hole |= off > me->sent_end;
+	if (known > off && !me->hole && memcmp(me->byte + off, s->data, (size_t)(known - off)) != 0)
 		violation(c, host, now, "bytes resent at %lld differ from the first", (ll)off);
 	memcpy(me->byte + off, s->data, s->len);
 }

@@ -17,6 +17,7 @@
 /* What one host has sent, and what it has been told. */
 struct checker_side {
 	bool syn, agreed_scale, fin;
+	bool hole; /* some of what it sent was not seen: dropped for want of a neighbour's address */
 	uint32_t iss;
 	uint8_t wscale;
 	bool has_wscale;
