@@ -171,6 +171,14 @@ static void client_gone(struct client *c)
 	free(c);
 }
 
+/* The first round: each shard has read the queues.  The second: what that led to has been posted. */
+void clients_settle(struct clients *all)
+{
+	clients_on_shards(all, nothing, NULL);
+	clients_on_shards(all, nothing, NULL);
+	mailbox_drain(&all->mailbox, all);
+}
+
 int client_attach(struct client *c)
 {
 	int err = make_memory(c);
@@ -302,7 +310,9 @@ static void on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 		return;
 	}
 	q.text[sizeof(q.text) - 1] = '\0';
+	c->all->serving = c;
 	client_request(c, &q, passed, &a);
+	c->all->serving = NULL;
 	err = answer(fd, &a);
 	for (uint32_t i = 0; i < a.reply.fd_count; i++)
 		if (a.close_fd[i])
@@ -368,7 +378,9 @@ static void expel(struct clients *all, struct sock_client *s)
 	if (!c)
 		return;
 	log_warning("client %u: disconnected: %s", s->pid, s->expelled_why);
-	client_gone(c);
+	c->leaving = true;
+	if (c != all->serving)
+		client_gone(c);
 }
 
 void clients_on_letter(void *to, struct mail *m)

@@ -21,6 +21,7 @@ struct clients {
 	struct mailbox mailbox;
 	struct sock_ports *ports;
 	struct list list;
+	struct client *serving; /* whose request is being answered: it is not freed meanwhile */
 	uint32_t count;
 	int listen_fd;
 	char path[108];
@@ -33,6 +34,9 @@ int client_clone(struct client *parent, int *child_fd, struct client **out);
 
 /* Runs fn(shard, arg) on every shard, one after the other. */
 void clients_on_shards(struct clients *, void (*fn)(struct shard *, void *), void *arg);
+/* Returns when all that clients have submitted before now has taken effect: a port whose listener
+ * was closed just before is free then, as it would be on a kernel. */
+void clients_settle(struct clients *);
 uint32_t client_count_held(const struct sock_holds *);
 
 /* Answers one request; fds of the answer are borrowed. */

@@ -66,12 +66,6 @@ static void clone_client(struct client *c, struct client_answer *a)
 		give_fd(a, child->kick[i], false);
 }
 
-static void nothing(struct shard *sh, void *arg)
-{
-	(void)sh;
-	(void)arg;
-}
-
 /* An eventfd is closed only when no shard can be about to write to it. */
 static void set_evq(struct client *c, const struct stackd_request *q, int fd, struct client_answer *a)
 {
@@ -86,7 +80,7 @@ static void set_evq(struct client *c, const struct stackd_request *q, int fd, st
 	old = atomic_exchange(&c->sock.evq_fd[q->arg], fd);
 	if (old < 0)
 		return;
-	clients_on_shards(c->all, nothing, NULL);
+	clients_settle(c->all);
 	close(old);
 }
 
@@ -162,6 +156,17 @@ static bool is_own(const struct stackd_board *b, const struct addr *a)
 	return addr_is_unspecified(a);
 }
 
+/* A claim that fails may do so because of a socket whose close has not been seen yet. */
+static int claim(struct clients *all, struct sock_call *call)
+{
+	int err = sock_port_claim(all->ports, &call->local, call->q->arg, &call->port);
+
+	if (err != -EADDRINUSE)
+		return err;
+	clients_settle(all);
+	return sock_port_claim(all->ports, &call->local, call->q->arg, &call->port);
+}
+
 static void bind_socket(struct client *c, const struct stackd_request *q, struct client_answer *a)
 {
 	struct sock_call call = {.client = c, .q = q, .fn = bind_on_shard, .open = true};
@@ -173,7 +178,7 @@ static void bind_socket(struct client *c, const struct stackd_request *q, struct
 		refuse(a, EADDRNOTAVAIL, "not an address of stackd");
 		return;
 	}
-	err = sock_port_claim(c->all->ports, &call.local, q->arg, &call.port);
+	err = claim(c->all, &call);
 	if (err) {
 		refuse(a, -err, "the port is in use");
 		return;

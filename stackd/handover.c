@@ -17,9 +17,10 @@ struct frame_mail {
 	uint8_t data[];
 };
 
-struct neighbour_mail {
+/* Something to know for every shard: each gets a copy. */
+struct news_mail {
 	struct mail mail;
-	struct net_neighbour neighbour;
+	struct net_result news;
 };
 
 struct sqe_mail {
@@ -131,27 +132,46 @@ void handover_frame(struct shard *sh, uint32_t interface, const struct frame *fr
 	mailbox_post(&next_shard(sh)->mailbox, &f->mail);
 }
 
-/* --- neighbours and submissions ------------------------------------------------------------------- */
+/* --- neighbours, errors and submissions ------------------------------------------------------------------- */
+
+static void to_others(struct shard *sh, void (*deliver)(void *, struct mail *), const struct net_result *news)
+{
+	for (uint32_t i = 0; i < sh->config.count; i++) {
+		struct news_mail *n = i == sh->config.index ? NULL : malloc(sizeof(*n));
+
+		if (!n)
+			continue;
+		*n = (struct news_mail){.mail.deliver = deliver, .news = *news};
+		mailbox_post(&sh->config.peers[i]->mailbox, &n->mail);
+	}
+}
 
 static void deliver_neighbour(void *to, struct mail *m)
 {
-	struct neighbour_mail *n = container_of(m, struct neighbour_mail, mail);
+	struct news_mail *n = container_of(m, struct news_mail, mail);
 	struct shard *sh = to;
 
-	net_learn(sh->net, &n->neighbour, sh->now);
+	net_learn(sh->net, &n->news.neighbour, sh->now);
 	free(n);
 }
 
 void handover_neighbour(struct shard *sh, const struct net_neighbour *neighbour)
 {
-	for (uint32_t i = 0; i < sh->config.count; i++) {
-		struct neighbour_mail *n = i == sh->config.index ? NULL : malloc(sizeof(*n));
+	to_others(sh, deliver_neighbour, &(struct net_result){.neighbour = *neighbour});
+}
 
-		if (!n)
-			continue;
-		*n = (struct neighbour_mail){.mail.deliver = deliver_neighbour, .neighbour = *neighbour};
-		mailbox_post(&sh->config.peers[i]->mailbox, &n->mail);
-	}
+static void deliver_error(void *to, struct mail *m)
+{
+	struct news_mail *n = container_of(m, struct news_mail, mail);
+	struct shard *sh = to;
+
+	tcp_error(sh->tcp, &n->news.error, sh->now);
+	free(n);
+}
+
+void handover_error(struct shard *sh, const struct net_error *error)
+{
+	to_others(sh, deliver_error, &(struct net_result){.error = *error});
 }
 
 static void deliver_sqe(void *to, struct mail *m)

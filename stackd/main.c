@@ -113,11 +113,13 @@ static void parse_options(struct daemon *d, struct options *o, int argc, char **
 static void load_plugins(struct daemon *d)
 {
 	char error[PLUGIN_ERROR_MAX];
-	int n;
 
 	d->plugins = plugins_create(stackd_builtin_plugins);
-	n = d->plugins ? plugins_load_dir(d->plugins, d->settings.plugin_dir, error) : -ENOMEM;
-	if (n < 0)
+	if (!d->plugins) {
+		log_error("out of memory");
+		exit(1);
+	}
+	if (plugins_load_dir(d->plugins, d->settings.plugin_dir, error) < 0)
 		log_warning("plugins: %s: only the built-in ones work", error);
 }
 
@@ -195,6 +197,7 @@ static int create_shards(struct daemon *d, struct mailbox *control)
 				 .rules = d->rules,
 				 .connections_max = (uint32_t)d->settings.connections_max,
 				 .spin_ns = d->settings.spin_ns,
+				 .debug = d->settings.debug,
 				 .board = d->board,
 				 .control = control,
 				 .peers = d->shards};

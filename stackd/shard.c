@@ -59,7 +59,8 @@ void shard_frame(struct shard *sh, uint32_t interface, const struct frame *f)
 		segment_arrived(sh, interface, f, &r.segment);
 		break;
 	case NET_ERROR:
-		tcp_error(sh->tcp, &r.error, sh->now);
+		if (!tcp_error(sh->tcp, &r.error, sh->now))
+			handover_error(sh, &r.error);
 		break;
 	case NET_NEIGHBOUR:
 		handover_neighbour(sh, &r.neighbour);
@@ -276,7 +277,7 @@ static int build_layers(struct shard *sh)
 	struct net_config net = sh->config.net;
 	struct tcp_config tcp = {.memory = &slab_memory, .counters = &sh->counters, .secret = sh->config.secret,
 				 .rules = sh->config.rules, .connections_max = sh->config.connections_max,
-				 .chunks_max = CHUNKS_MAX};
+				 .chunks_max = CHUNKS_MAX, .debug = sh->config.debug};
 	struct sock_table_config socks = {.memory = &slab_memory, .counters = &sh->counters,
 					  .shard = sh->config.index, .shards = sh->config.count,
 					  .letters_max = LETTERS_MAX, .port_min = PORT_MIN, .port_max = PORT_MAX};

@@ -23,6 +23,7 @@ struct shard_config {
 	uint32_t connections_max;
 	int cpu; /* -1: not pinned */
 	ns_t spin_ns;
+	bool debug; /* assert on what plugins do wrong */
 	struct stackd_board *board;
 	struct mailbox *control; /* where letters for the control thread go */
 	struct siphash_key secret;

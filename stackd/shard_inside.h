@@ -33,6 +33,8 @@ void shard_frame(struct shard *, uint32_t interface, const struct frame *);
 /* Nobody here knows the segment: it is offered to the next shard, and to the one after; when it has
  * been everywhere it is rejected. */
 void handover_frame(struct shard *, uint32_t interface, const struct frame *, const struct net_segment *);
+/* To all other shards. */
+void handover_error(struct shard *, const struct net_error *);
 void handover_neighbour(struct shard *, const struct net_neighbour *);
 /* Carries what the sockets want to tell others. */
 void handover_letters(struct shard *);

@@ -202,7 +202,7 @@ static void icmp_error(struct tcp_conn *c, const struct net_error *e)
 		conn_soft_error(c, e->error);
 }
 
-void tcp_error(struct tcp *t, const struct net_error *e, ns_t now)
+bool tcp_error(struct tcp *t, const struct net_error *e, ns_t now)
 {
 	struct endpoint local = {e->local, e->local_port}, remote = {e->remote, e->remote_port};
 	struct tcp_conn *c;
@@ -211,16 +211,17 @@ void tcp_error(struct tcp *t, const struct net_error *e, ns_t now)
 	begin(t, now);
 	c = demux_find(t, demux_hash(t, &local, &remote), &local, &remote);
 	if (!c)
-		return;
+		return false;
 	c->view.now = now;
 	off = seq_unwrap(e->seq, c->iss + 1, c->view.snd_una);
 	/* the SYN stands one below offset 0 */
 	if (conn_synchronized(c) ? off < c->view.snd_una || off >= c->view.snd_nxt
 				 : e->seq != c->iss) {
 		count(t->counters, COUNT_icmp_stale);
-		return;
+		return true;
 	}
 	icmp_error(c, e);
+	return true;
 }
 
 /* --- running ----------------------------------------------------------------------------------------- */

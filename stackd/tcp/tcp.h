@@ -115,7 +115,7 @@ enum tcp_outcome tcp_input(struct tcp *, const struct net_segment *, ns_t now, s
 /* The connection the segment belongs to, untouched; NULL: none here. */
 struct tcp_conn *tcp_lookup(struct tcp *, const struct net_segment *);
 void tcp_reject(struct tcp *, const struct net_segment *, ns_t now); /* RST, if one is due */
-void tcp_error(struct tcp *, const struct net_error *, ns_t now);
+bool tcp_error(struct tcp *, const struct net_error *, ns_t now); /* false: no such connection here */
 
 /* Timers that are due, then output of all connections with something to send. */
 void tcp_run(struct tcp *, ns_t now);
