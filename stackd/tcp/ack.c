@@ -211,6 +211,7 @@ void ack_process(struct tcp_conn *c, const struct segment *s)
 		return;
 	a.newly_count = n;
 	a.una = v->snd_una;
+	a.ece = (v->features & SP_ECN) && (s->flags & SEG_ECE);
 	a.delivered = v->delivered - delivered;
 	sample_rate(c, &a);
 	if (a.delivered > 0)

@@ -216,6 +216,14 @@ void conn_negotiate(struct tcp_conn *c, const struct segment_options *syn)
 	conn_update_mss(c);
 }
 
+void conn_negotiate_ecn(struct tcp_conn *c, uint8_t flags)
+{
+	uint8_t asked = c->state == TCP_SYN_SENT && (flags & SEG_ACK) ? SEG_ECE : SEG_ECE | SEG_CWR;
+
+	c->ecn_on = (policy_offers(c->profile) & SP_ECN) &&
+		    (flags & (SEG_ECE | SEG_CWR)) == asked;
+}
+
 static uint32_t agreed_features(const struct tcp_conn *c)
 {
 	uint32_t f = 0;
@@ -224,6 +232,8 @@ static uint32_t agreed_features(const struct tcp_conn *c)
 		f |= SP_SACK | (c->profile->knobs.dsack ? SP_DSACK : 0);
 	if (c->ts_on)
 		f |= SP_TIMESTAMPS;
+	if (c->ecn_on)
+		f |= SP_ECN;
 	return f;
 }
 

@@ -77,6 +77,7 @@ struct tcp_conn {
 	bool fin_queued : 1, fin_sent : 1, orphan : 1, recovering : 1, syn_due : 1;
 	bool nodelay : 1, cork : 1, push_now : 1, keepalive : 1, override : 1;
 	bool blocked_by_cwnd : 1, buffers_asked : 1, plugins_open : 1, timer_ran : 1;
+	bool ecn_on : 1, ce_seen : 1, cwr_due : 1; /* RFC 3168: agreed; to be echoed; to be said */
 	uint32_t iss, irs;
 	uint32_t events, allowance;
 
@@ -91,6 +92,7 @@ struct tcp_conn {
 	struct chunk *sack_hint;    /* where the last SACK block ended; NULL: none */
 	uint64_t limited_mark;	    /* snd_nxt when cwnd last stopped us */
 	uint64_t app_limited;	    /* delivered up to which the samples are app-limited; 0: not */
+	uint64_t ece_mark;	    /* one reaction to ECE until this is acknowledged */
 	uint64_t probe_end;	    /* one past a window probe's byte */
 	uint64_t urgent_out;	    /* one past urgent data to send; NO_OFFSET: none */
 	ns_t rate_from;
@@ -213,6 +215,8 @@ void conn_dirty(struct tcp_conn *c);
 void conn_soft_error(struct tcp_conn *c, int error);
 ns_t conn_fin_wait2_ns(const struct tcp_conn *c);
 void conn_negotiate(struct tcp_conn *c, const struct segment_options *syn);
+/* The flags of the SYN or SYN-ACK that came (RFC 3168 6.1.1). */
+void conn_negotiate_ecn(struct tcp_conn *c, uint8_t flags);
 /* From the path MTU, the peer's MSS and our options (MUST-16). */
 void conn_update_mss(struct tcp_conn *c);
 uint16_t conn_advertised_mss(const struct tcp_conn *c);

@@ -71,6 +71,7 @@ static enum tcp_outcome syn_sent(struct tcp_conn *c, struct segment *s)
 	c->irs = s->seq;
 	unwrap(c, s);
 	conn_negotiate(c, &s->opt);
+	conn_negotiate_ecn(c, s->flags);
 	open_window(c, s);
 	if (!acks) { /* simultaneous open: MUST-10 */
 		c->state = TCP_SYN_RECEIVED;

@@ -21,6 +21,8 @@ const struct key tcp_keys[] = {
 	 "offer selective acknowledgement when the recovery plugin wants it (RFC 2018)"},
 	{"dsack", KEY_BOOL, AT(dsack), "yes", NULL, NULL, NULL,
 	 "report and use duplicates (RFC 2883)"},
+	{"ecn", KEY_BOOL, AT(ecn), "yes", NULL, NULL, NULL,
+	 "offer explicit congestion notification when a plugin wants it (RFC 3168)"},
 	{"initial-window", KEY_U64, AT(initial_window), "0", "0", "1000", NULL,
 	 "segments of the first flight; 0: RFC 6928 (10 segments)"},
 	{"send-buffer", KEY_BYTES, AT(send_buffer), "4MB", "1KB", "1GB", NULL,

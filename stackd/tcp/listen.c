@@ -144,6 +144,7 @@ static void take_syn(struct tcp_listener *l, const struct segment *s, const stru
 		conn_free(c);
 		return;
 	}
+	conn_negotiate_ecn(c, s->flags);
 	join(l, c);
 	c->syn_due = true;
 	conn_dirty(c);

@@ -59,7 +59,9 @@ uint32_t policy_offers(const struct tcp_profile *p)
 		wants &= ~(uint32_t)(SP_SACK | SP_DSACK);
 	if (!p->knobs.dsack)
 		wants &= ~(uint32_t)SP_DSACK;
-	wants &= ~(uint32_t)(SP_TIMESTAMPS | SP_ECN);
+	if (!p->knobs.ecn)
+		wants &= ~(uint32_t)SP_ECN;
+	wants &= ~(uint32_t)SP_TIMESTAMPS;
 	return p->knobs.timestamps ? wants | SP_TIMESTAMPS : wants;
 }
 
@@ -318,6 +320,11 @@ void policy_ack(struct tcp_conn *c, struct sp_ack *a, bool progress)
 	if (recovery_ops(c)->on_ack)
 		recovery_ops(c)->on_ack(&c->view, ready(c, KIND_RECOVERY), a, &v);
 	episode(c, &v);
+	if (a->ece && c->view.snd_una >= c->ece_mark) { /* once per window */
+		c->ece_mark = c->view.snd_nxt;
+		c->cwr_due = true;
+		tell_cc(c, SP_ECE);
+	}
 	out = cc_now(c);
 	if (cc_ops(c)->on_ack) {
 		cc_ops(c)->on_ack(&c->view, ready(c, KIND_CC), a, c->recovering, &out);

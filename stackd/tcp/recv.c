@@ -263,6 +263,15 @@ static void owe_duplicate(struct tcp_conn *c)
 		c->acks_owed++;
 }
 
+/* RFC 3168 6.1.3: echoed until the sender says that it has reacted */
+static void take_congestion(struct tcp_conn *c, const struct segment *s, bool ce)
+{
+	if (s->flags & SEG_CWR)
+		c->ce_seen = false;
+	if (ce && c->ecn_on)
+		c->ce_seen = true;
+}
+
 void recv_take(struct tcp_conn *c, const struct segment *s)
 {
 	struct sp_seg seg = facts(s);
@@ -270,6 +279,7 @@ void recv_take(struct tcp_conn *c, const struct segment *s)
 
 	if (s->len == 0 && !seg.fin)
 		return;
+	take_congestion(c, s, seg.ce);
 	if (c->view.rcv_nxt > c->rcv_fin) { /* "CLOSE-WAIT ... ignore the segment text" */
 		count(c->tcp->counters, COUNT_seg_after_fin);
 		recv_ack_by(c, c->tcp->now);

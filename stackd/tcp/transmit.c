@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#define ECT_0 2 /* RFC 3168 5 */
+
 static struct segment_head head_of(struct tcp_conn *c, uint64_t off, uint8_t flags)
 {
 	struct segment_head h = {
@@ -18,6 +20,8 @@ static struct segment_head head_of(struct tcp_conn *c, uint64_t off, uint8_t fla
 	if (flags & SEG_ACK) {
 		h.ack = conn_wire_rcv(c, c->view.rcv_nxt);
 		h.window = recv_window(c);
+		if (c->ce_seen)
+			h.flags |= SEG_ECE;
 	}
 	if (c->ts_on) {
 		h.opt.has_ts = true;
@@ -51,14 +55,15 @@ static void counted(struct tcp_conn *c, uint32_t len, uint32_t segments)
 
 /* 0, or -ENOBUFS: nothing happened, again later.  A next hop that does not answer is a segment
  * lost on the way, and news for the application. */
-static int hand_over(struct tcp_conn *c, const struct segment_head *h, uint64_t off, uint32_t len)
+static int hand_over(struct tcp_conn *c, const struct segment_head *h, uint64_t off, uint32_t len,
+		     uint8_t ecn)
 {
 	struct tcp *t = c->tcp;
 	uint32_t segments = len > c->view.mss ? (len + c->view.mss - 1) / c->view.mss : 1;
 	struct net_send out = {
 		.src = &c->local.addr,
 		.dst = &c->remote.addr,
-		.tos = c->tos,
+		.tos = c->tos | ecn,
 		.ttl = c->ttl,
 		.l4 = t->head + NET_HEADROOM,
 		.gso_size = segments > 1 ? (uint16_t)c->view.mss : 0,
@@ -96,8 +101,9 @@ int transmit_range(struct tcp_conn *c, uint64_t off, uint32_t len)
 {
 	bool fin = c->fin_queued && off + len > c->tx_tail;
 	uint32_t data = len - (fin ? 1 : 0);
-	uint8_t flags = SEG_ACK;
+	uint8_t flags = SEG_ACK, ecn = 0;
 	struct segment_head h;
+	int ret;
 
 	assert(off + data <= c->tx_tail);
 	if (fin)
@@ -111,7 +117,15 @@ int transmit_range(struct tcp_conn *c, uint64_t off, uint32_t len)
 		h.flags |= SEG_URG; /* MUST-62: the octet after the urgent data */
 		h.urgent = to < UINT16_MAX ? (uint16_t)to : UINT16_MAX;
 	}
-	return hand_over(c, &h, off, data);
+	if (c->view.features & SP_ECN && data > 0 && off == c->view.snd_nxt) {
+		ecn = ECT_0; /* RFC 3168 6.1.5: never on what is sent again */
+		if (c->cwr_due)
+			h.flags |= SEG_CWR;
+	}
+	ret = hand_over(c, &h, off, data, ecn);
+	if (ret == 0 && (h.flags & SEG_CWR))
+		c->cwr_due = false;
+	return ret;
 }
 
 int transmit_empty(struct tcp_conn *c, uint64_t off, uint8_t flags)
@@ -121,7 +135,7 @@ int transmit_empty(struct tcp_conn *c, uint64_t off, uint8_t flags)
 
 	if ((flags & (SEG_ACK | SEG_RST)) == SEG_ACK)
 		recv_sack_blocks(c, &h.opt);
-	ret = hand_over(c, &h, off, 0);
+	ret = hand_over(c, &h, off, 0, 0);
 	if (ret == 0)
 		c->dsack = (struct sp_range){0, 0};
 	return ret;
@@ -136,12 +150,14 @@ int transmit_syn(struct tcp_conn *c)
 	h.window = (uint16_t)(c->view.rcv_limit < UINT16_MAX ? c->view.rcv_limit : UINT16_MAX);
 	h.opt.mss = conn_advertised_mss(c);
 	if (answer) {
-		h.flags |= SEG_ACK;
+		h.flags |= SEG_ACK | (c->ecn_on ? SEG_ECE : 0);
 		h.ack = conn_wire_rcv(c, 0);
 		h.opt.sack_permitted = c->sack_agreed;
 		if (c->wscale_on)
 			h.opt.wscale = c->rcv_wscale;
 	} else {
+		if (policy_offers(c->profile) & SP_ECN)
+			h.flags |= SEG_ECE | SEG_CWR;
 		h.opt.sack_permitted = (policy_offers(c->profile) & SP_SACK) != 0;
 		if (c->profile->knobs.use_window_scale)
 			h.opt.wscale = c->rcv_wscale;
@@ -150,5 +166,5 @@ int transmit_syn(struct tcp_conn *c)
 			h.opt.tsval = conn_ts_now(c, c->tcp->now);
 		}
 	}
-	return hand_over(c, &h, 0, 0);
+	return hand_over(c, &h, 0, 0, 0);
 }

@@ -185,6 +185,18 @@ static void cc_open(const struct sp_conn *c, void *st, struct sp_cc_out *out)
 static const struct sp_cc_ops cc_ops = {.size = sizeof(cc_ops), .open = cc_open};
 PLUGIN(plain_cc, SP_CC, 0, 0, 0, &cc_ops);
 
+static void ecn_episode(const struct sp_conn *c, void *st, enum sp_episode e, struct sp_cc_out *out)
+{
+	(void)c;
+	(void)st;
+	if (e == SP_ECE)
+		out->cwnd /= 2;
+}
+
+static const struct sp_cc_ops ecn_ops = {
+	.size = sizeof(ecn_ops), .open = cc_open, .on_episode = ecn_episode};
+PLUGIN(plain_ecn, SP_CC, SP_ECN, 0, 0, &ecn_ops);
+
 /* --- wrong ones -------------------------------------------------------------------------------------- */
 
 static void bad_cc_open(const struct sp_conn *c, void *st, struct sp_cc_out *out)

@@ -20,6 +20,8 @@ extern const struct sp_plugin plain_sack_only;
 extern const struct sp_plugin plain_declines;
 /* params: uint64_t window in segments */
 extern const struct sp_plugin plain_cc;
+/* wants ECN; half the window at each SP_ECE */
+extern const struct sp_plugin plain_ecn;
 /* everything that a plugin may do wrong */
 extern const struct sp_plugin plain_bad_cc, plain_bad_rto, plain_bad_ack, plain_bad_recovery;
 

@@ -128,6 +128,8 @@ static uint8_t flag_bits(const char *f)
 				  : *f == 'R' ? SEG_RST
 				  : *f == 'P' ? SEG_PSH
 				  : *f == 'U' ? SEG_URG
+				  : *f == 'E' ? SEG_ECE
+				  : *f == 'W' ? SEG_CWR
 				  : *f == '.' ? SEG_ACK
 					      : 0);
 	return bits;
@@ -193,7 +195,7 @@ void talk_inject(struct talk *t, const char *s)
 				 .window = x.win >= 0 ? (uint16_t)x.win : 65535,
 				 .urgent = x.urg >= 0 ? (uint16_t)x.urg : 0};
 	uint8_t *l4 = calloc(1, NET_TCP_HEADER_MAX + x.len); /* exact: overreads are seen */
-	struct net_segment in = {.src = t->peer, .dst = t->own, .ttl = 64, .l4 = l4,
+	struct net_segment in = {.src = t->peer, .dst = t->own, .ttl = 64, .tos = t->tos, .l4 = l4,
 				 .gso_size = t->gso_size};
 	uint32_t head;
 
@@ -246,6 +248,10 @@ static void write_flags(uint8_t f, char *p)
 		*p++ = 'P';
 	if (f & SEG_URG)
 		*p++ = 'U';
+	if (f & SEG_ECE)
+		*p++ = 'E';
+	if (f & SEG_CWR)
+		*p++ = 'W';
 	if (f & SEG_ACK)
 		*p++ = '.';
 	*p = 0;
@@ -281,6 +287,7 @@ void talk_expect(struct talk *t, const char *text)
 	in = fake_segment(p);
 	assert_true(segment_parse(&in, &s, &why));
 	learn(t, &s);
+	t->last_tos = p->tos;
 	if (s.opt.has_ts)
 		t->last_ts = s.opt.tsval;
 	seq = s.seq - t->iss;

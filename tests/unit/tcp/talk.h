@@ -3,7 +3,7 @@
  *
  * Segments are written as
  *	"FLAGS SEQ:END(LEN) [ack N] [win N] [urg N] [<option,option>]"
- * with flags out of S F R P U . (the dot is ACK) or -, numbers relative to each side's initial one
+ * with flags out of S F R P U E W . (ECE, CWR; the dot is ACK) or -, numbers relative to each side's initial one
  * (so the SYN is 0 and the first byte 1), options mss N, sackOK, ts VAL ECR, wscale N, sack A:B.
  * An expectation names what it cares about: ack, win, urg and options that it leaves out may be
  * anything; "<>" means no options; ts without numbers means any. */
@@ -39,6 +39,8 @@ struct talk {
 	uint64_t queued, consumed;
 	bool closed, no_buffers;
 	bool hold; /* injected segments are of one burst: no tcp_run after each */
+	uint8_t tos;	   /* of injected segments */
+	uint8_t last_tos;  /* of the last expected one */
 	uint16_t gso_size; /* of injected segments */
 	uint32_t last_ts;  /* timestamp of the last expected segment that had one */
 };

@@ -518,6 +518,50 @@ static void keepalive(void **state)
 	talk_end(&t);
 }
 
+static void ecn(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.cc.use[0].plugin = &plain_ecn;
+	talk_begin(&t);
+	talk_connect(&t);
+	talk_expect(&t, "SEW 0:0(0)");
+	talk_inject(&t, "SE. 0:0(0) ack 1 <mss 1460>");
+	talk_expect(&t, ". 1:1(0) ack 1");
+	assert_int_equal(t.last_tos, 0);
+	talk_send(&t, 1460);
+	talk_expect(&t, "P. 1:1461(1460)");
+	assert_int_equal(t.last_tos, 2); /* ECT(0) */
+	talk_inject(&t, "E. 1:1(0) ack 1461");
+	assert_int_equal(talk_info(&t).cwnd, 7300);
+	talk_send(&t, 1460);
+	talk_expect(&t, "PW. 1461:2921(1460)");
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, "P. 1461:2921(1460)");
+	assert_int_equal(t.last_tos, 0); /* not on what is sent again */
+	t.tos = 3;
+	talk_inject(&t, "P. 1:11(10) ack 2921");
+	talk_expect(&t, "E. 2921:2921(0) ack 11");
+	t.tos = 2;
+	talk_inject(&t, "P. 11:21(10) ack 2921");
+	talk_expect(&t, "E. 2921:2921(0) ack 21"); /* until CWR */
+	talk_inject(&t, "PW. 21:31(10) ack 2921");
+	talk_expect(&t, ". 2921:2921(0) ack 31");
+	talk_end(&t);
+
+	talk_init(&t, NS_PER_S);
+	t.profile.cc.use[0].plugin = &plain_ecn;
+	talk_begin(&t);
+	talk_listen(&t, 2);
+	talk_inject(&t, "SEW 0:0(0) <mss 1460>");
+	talk_expect(&t, "SE. 0:0(0) ack 1");
+	talk_inject(&t, ". 1:1(0) ack 1");
+	assert_true(talk_info(&t).features & SP_ECN);
+	talk_end(&t);
+}
+
 static void urgent(void **state)
 {
 	struct talk t;
@@ -559,6 +603,7 @@ int main(void)
 		cmocka_unit_test(gso),
 		cmocka_unit_test(driver_full),
 		cmocka_unit_test(keepalive),
+		cmocka_unit_test(ecn),
 		cmocka_unit_test(urgent),
 	};
 
