@@ -275,7 +275,9 @@ void fd_process_changed(void)
  * change the kernel's table, which is its own, and not ours. */
 bool fd_in_foreign_process(void)
 {
-	return atomic_load(&process) != getpid();
+	pid_t known = atomic_load(&process); /* 0: no socket has been made yet */
+
+	return known && known != getpid();
 }
 
 /* ---- close and dup ---- */

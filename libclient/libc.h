@@ -7,6 +7,7 @@
 #define STACKD_CLIENT_LIBC_H
 
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,7 +26,8 @@
 	X(sendmmsg) X(sendfile) X(sendfile64) X(splice) X(tee) X(select) X(pselect) X(poll)        \
 	X(ppoll) X(epoll_create) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(epoll_pwait)        \
 	X(epoll_pwait2) X(fcntl) X(fcntl64) X(ioctl) X(dup) X(dup2) X(dup3) X(close_range)         \
-	X(closefrom) X(fork) X(_exit) X(pread)
+	X(closefrom) X(fork) X(_exit) X(pread) X(setuid) X(setreuid) X(setresuid) X(setgid)        \
+	X(setgroups) X(initgroups)
 
 struct libc {
 #define LIBC_MEMBER(name) __typeof__(&name) name;

@@ -6,6 +6,8 @@
 #include "client.h"
 #include "preload.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 
 PRELOAD pid_t fork(void)
@@ -24,4 +26,51 @@ PRELOAD void _Exit(int status)
 {
 	fork_leave();
 	LIBC->exit_now(status);
+}
+
+/* ---- giving up privileges: who may attach now may not afterwards, so it is done first ---- */
+
+static void attach_first(void)
+{
+	int saved = errno;
+
+	if (!attach_current() && !fd_in_foreign_process())
+		attach_get();
+	errno = saved;
+}
+
+PRELOAD int setuid(uid_t uid)
+{
+	attach_first();
+	return LIBC->setuid(uid);
+}
+
+PRELOAD int setreuid(uid_t real, uid_t effective)
+{
+	attach_first();
+	return LIBC->setreuid(real, effective);
+}
+
+PRELOAD int setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+	attach_first();
+	return LIBC->setresuid(real, effective, saved);
+}
+
+PRELOAD int setgid(gid_t gid)
+{
+	attach_first();
+	return LIBC->setgid(gid);
+}
+
+PRELOAD int setgroups(size_t count, const gid_t *list)
+{
+	attach_first();
+	return LIBC->setgroups(count, list);
+}
+
+PRELOAD int initgroups(const char *user, gid_t group)
+{
+	attach_first();
+	return LIBC->initgroups(user, group);
 }
