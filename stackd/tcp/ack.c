@@ -3,7 +3,8 @@
  * delivery-rate samples, the peer's window.  What follows from it, policy decides. */
 #include "tcp/conn.h"
 
-/* RFC 9293 3.10.7.4: "the send window should be updated" by the newest segment only.  True: moved. */
+/* RFC 9293 3.10.7.4: "the send window should be updated" by the newest segment only.  True: moved.
+ */
 static bool take_window(struct tcp_conn *c, const struct segment *s)
 {
 	uint32_t wnd = (uint32_t)s->window << c->snd_wscale;
@@ -45,13 +46,14 @@ static void advance(struct tcp_conn *c, uint64_t ack, uint32_t *n)
 		conn_event(c, TCP_EV_WRITABLE);
 }
 
-/* --- SACK ---------------------------------------------------------------------------------------- */
+/* --- SACK ----------------------------------------------------------------------------------------
+ */
 
 static struct sp_range block(const struct tcp_conn *c, const struct segment *s, unsigned i)
 {
 	return (struct sp_range){
-		seq_unwrap(s->opt.sack[i].begin, c->iss + 1, c->view.snd_una),
-		seq_unwrap(s->opt.sack[i].end, c->iss + 1, c->view.snd_una),
+	    seq_unwrap(s->opt.sack[i].begin, c->iss + 1, c->view.snd_una),
+	    seq_unwrap(s->opt.sack[i].end, c->iss + 1, c->view.snd_una),
 	};
 }
 
@@ -91,7 +93,8 @@ static void take_sack(struct tcp_conn *c, const struct segment *s, struct sp_ack
 	}
 }
 
-/* --- samples --------------------------------------------------------------------------------------- */
+/* --- samples
+ * --------------------------------------------------------------------------------------- */
 
 static ns_t timestamp_rtt(const struct tcp_conn *c, const struct segment *s, ns_t by_chunk)
 {
@@ -159,8 +162,8 @@ static void sample_rate(struct tcp_conn *c, struct sp_ack *a)
 	c->rate_from = newest->c.last_sent;
 	if (interval == 0 || interval < c->view.rtt_min)
 		return;
-	a->rate = (uint64_t)((double)(c->view.delivered - newest->c.delivered) * 1e9 /
-			     (double)interval);
+	a->rate =
+	    (uint64_t)((double)(c->view.delivered - newest->c.delivered) * 1e9 / (double)interval);
 	c->rate = a->rate;
 }
 
@@ -187,8 +190,10 @@ static void after_hooks(struct tcp_conn *c)
 void ack_process(struct tcp_conn *c, const struct segment *s)
 {
 	struct sp_conn *v = &c->view;
-	struct sp_ack a = {.size = sizeof(a), .una_before = v->snd_una,
-			   .flight_before = v->flight, .newly = c->tcp->newly};
+	struct sp_ack a = {.size = sizeof(a),
+			   .una_before = v->snd_una,
+			   .flight_before = v->flight,
+			   .newly = c->tcp->newly};
 	uint64_t delivered = v->delivered;
 	uint32_t window_before = c->snd_wnd, n = 0;
 	bool outstanding = !sent_empty(c);

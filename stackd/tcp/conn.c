@@ -220,8 +220,7 @@ void conn_negotiate_ecn(struct tcp_conn *c, uint8_t flags)
 {
 	uint8_t asked = c->state == TCP_SYN_SENT && (flags & SEG_ACK) ? SEG_ECE : SEG_ECE | SEG_CWR;
 
-	c->ecn_on = (policy_offers(c->profile) & SP_ECN) &&
-		    (flags & (SEG_ECE | SEG_CWR)) == asked;
+	c->ecn_on = (policy_offers(c->profile) & SP_ECN) && (flags & (SEG_ECE | SEG_CWR)) == asked;
 }
 
 static uint32_t agreed_features(const struct tcp_conn *c)

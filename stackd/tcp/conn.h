@@ -17,29 +17,29 @@
 #include "tcp/segment.h"
 #include "tcp/tcp.h"
 
-#define MSS_DEFAULT4 536u  /* MUST-15 */
-#define MSS_DEFAULT6 1220u
-#define MSS_LOWEST 48u	   /* a peer's smaller offer is raised: no segment storms */
-#define CHUNK_BYTES_MAX 65536u
+#define MSS_DEFAULT4     536u /* MUST-15 */
+#define MSS_DEFAULT6     1220u
+#define MSS_LOWEST       48u /* a peer's smaller offer is raised: no segment storms */
+#define CHUNK_BYTES_MAX  65536u
 #define ACK_DELAY_MAX_NS (500 * NS_PER_MS - 1) /* MUST-40 */
-#define RTO_MAX_NS (120 * NS_PER_S)
-#define PERSIST_MAX_NS (60 * NS_PER_S)
-#define CORK_MAX_NS (200 * NS_PER_MS)
-#define PAWS_IDLE_NS (24ull * 86400 * NS_PER_S) /* RFC 7323 5.5 */
-#define NO_OFFSET UINT64_MAX
-#define ACKS_OWED_MAX 16u
-#define R1_TIMEOUTS 3u /* SHLD-10 */
+#define RTO_MAX_NS       (120 * NS_PER_S)
+#define PERSIST_MAX_NS   (60 * NS_PER_S)
+#define CORK_MAX_NS      (200 * NS_PER_MS)
+#define PAWS_IDLE_NS     (24ull * 86400 * NS_PER_S) /* RFC 7323 5.5 */
+#define NO_OFFSET        UINT64_MAX
+#define ACKS_OWED_MAX    16u
+#define R1_TIMEOUTS      3u /* SHLD-10 */
 
 /* Everything that can happen to a connection by time alone; timer.c owns them all. */
 enum conn_timer {
 	TIMER_HANDSHAKE, /* SYN or SYN-ACK again */
-	TIMER_RECOVERY,	 /* recovery.deadline */
-	TIMER_PERSIST,	 /* zero window probe, silly window override, cork */
-	TIMER_ACK,	 /* the latest time for an ACK */
+	TIMER_RECOVERY,  /* recovery.deadline */
+	TIMER_PERSIST,   /* zero window probe, silly window override, cork */
+	TIMER_ACK,       /* the latest time for an ACK */
 	TIMER_KEEPALIVE,
 	TIMER_FIN_WAIT2, /* closed by the application and the peer is silent */
 	TIMER_LINGER,
-	TIMER_USER,	 /* RFC 5482 */
+	TIMER_USER, /* RFC 5482 */
 	TIMER_PACING,
 	TIMER_MAX
 };
@@ -52,8 +52,8 @@ struct chunk {
 	struct sp_chunk c; /* first: plugins see this part */
 	struct list by_off, by_age;
 	struct tcp_conn *owner; /* NULL while it is free */
-	uint64_t round_end;	/* snd_nxt when it was last sent */
-	ns_t rate_from;		/* delivery rate: when the first of this flight was sent */
+	uint64_t round_end;     /* snd_nxt when it was last sent */
+	ns_t rate_from;         /* delivery rate: when the first of this flight was sent */
 };
 
 /* Out-of-order data that is in the rx ring: taken on demand. */
@@ -90,20 +90,20 @@ struct tcp_conn {
 	struct list by_off, by_age; /* of struct chunk */
 	struct chunk *lost_hint;    /* no chunk before it is lost; NULL: the first */
 	struct chunk *sack_hint;    /* where the last SACK block ended; NULL: none */
-	uint64_t limited_mark;	    /* snd_nxt when cwnd last stopped us */
-	uint64_t app_limited;	    /* delivered up to which the samples are app-limited; 0: not */
-	uint64_t ece_mark;	    /* one reaction to ECE until this is acknowledged */
-	uint64_t probe_end;	    /* one past a window probe's byte */
-	uint64_t urgent_out;	    /* one past urgent data to send; NO_OFFSET: none */
+	uint64_t limited_mark;      /* snd_nxt when cwnd last stopped us */
+	uint64_t app_limited;       /* delivered up to which the samples are app-limited; 0: not */
+	uint64_t ece_mark;          /* one reaction to ECE until this is acknowledged */
+	uint64_t probe_end;         /* one past a window probe's byte */
+	uint64_t urgent_out;        /* one past urgent data to send; NO_OFFSET: none */
 	ns_t rate_from;
 
 	/* receiving */
 	struct byte_ring rx;
-	uint64_t rcv_read;     /* the application has taken all below */
-	uint64_t rcv_fin;      /* offset of the peer's FIN; NO_OFFSET: not seen */
-	uint64_t rcv_acked;    /* rcv_nxt as last sent (Last.ACK.sent of RFC 7323) */
-	uint64_t urgent_in;    /* one past urgent data; NO_OFFSET: none seen */
-	uint32_t rcv_buffer;   /* bytes, at most rx.size once attached */
+	uint64_t rcv_read;   /* the application has taken all below */
+	uint64_t rcv_fin;    /* offset of the peer's FIN; NO_OFFSET: not seen */
+	uint64_t rcv_acked;  /* rcv_nxt as last sent (Last.ACK.sent of RFC 7323) */
+	uint64_t urgent_in;  /* one past urgent data; NO_OFFSET: none seen */
+	uint32_t rcv_buffer; /* bytes, at most rx.size once attached */
 	uint32_t ts_recent, ts_offset;
 	ns_t ts_recent_at;
 	struct sp_range dsack; /* to be reported with the next ACK */
@@ -112,7 +112,7 @@ struct tcp_conn {
 	/* timers */
 	struct timer timer;
 	ns_t due[TIMER_MAX];
-	ns_t stalled_since; /* no progress since; NS_NEVER when nothing is out */
+	ns_t stalled_since;    /* no progress since; NS_NEVER when nothing is out */
 	uint8_t tries, probes; /* of handshake; of persist or keep-alive */
 	uint8_t past_deadlines, persist_shift;
 	uint8_t acks_owed; /* one for each out-of-order segment (RFC 5681 4.2), without SACK */
@@ -169,15 +169,15 @@ struct tcp {
 	struct wheel wheel, time_wait_wheel;
 	struct table conns, listeners, time_waits;
 	struct list dirty, eventful;
-	struct list acked; /* chunks that leave after the hooks */
-	struct chunk *spare; /* taken before a segment leaves, so that it can be recorded */
+	struct list acked;      /* chunks that leave after the hooks */
+	struct chunk *spare;    /* taken before a segment leaves, so that it can be recorded */
 	struct tcp_conn *dying; /* its TCP_EV_CLOSED was handed out */
 	ns_t challenge_second;
 	uint64_t challenges;
 	struct pool conn_pool, chunk_pool, held_pool, listener_pool, time_wait_pool;
 	struct pool state_pool[STATE_CLASSES];
 	const struct sp_chunk **newly; /* of the ACK being processed */
-	struct chunk partial;	       /* stands for the acknowledged front of a chunk */
+	struct chunk partial;          /* stands for the acknowledged front of a chunk */
 	uint8_t head[NET_HEADROOM + NET_TCP_HEADER_MAX];
 };
 
@@ -185,11 +185,11 @@ struct tcp {
 
 /* --- conn.c ------------------------------------------------------------------------------ */
 
+/* SYN-RECEIVED is synchronised for the RFC, but its plugins are not chosen yet. */
 static inline bool conn_synchronized(const struct tcp_conn *c)
 {
 	return c->state >= TCP_ESTABLISHED;
 }
-/* SYN-RECEIVED is synchronised for the RFC, but its plugins are not chosen yet. */
 static inline uint32_t conn_ip_header(const struct tcp_conn *c)
 {
 	return addr_is4(&c->remote.addr) ? 20 : 40;
@@ -242,7 +242,8 @@ void listen_uncount(struct tcp_conn *c);
 /* --- cookie.c ---------------------------------------------------------------------------- */
 /* Answers the SYN that `c` was negotiated with; nothing of `c` is needed afterwards. */
 void cookie_send(struct tcp_conn *c, uint16_t peer_mss);
-/* An ACK for no connection: true when it returns a cookie, *syn then is what the SYN had offered. */
+/* An ACK for no connection: true when it returns a cookie, *syn then is what the SYN had offered.
+ */
 bool cookie_check(struct tcp *t, uint64_t hash, const struct segment *s,
 		  struct segment_options *syn);
 

@@ -10,8 +10,8 @@
 
 #define COOKIE_TICK_NS (64 * NS_PER_S)
 #define COOKIE_TICKS   2u /* how long one is good: this tick and the one before */
-#define TS_BITS	       0x3fu
-#define TS_SACK	       0x10u
+#define TS_BITS        0x3fu
+#define TS_SACK        0x10u
 #define TS_NO_WSCALE   0x0fu
 
 static const uint16_t mss_table[8] = {MSS_LOWEST, 536, 1220, 1360, 1440, 1460, 4312, 8960};
@@ -40,8 +40,8 @@ static unsigned mss_index(uint16_t mss)
 /* The latest timestamp not after now whose low bits say what was agreed. */
 static uint32_t stamp(const struct tcp_conn *c)
 {
-	uint32_t bits = (c->wscale_on ? c->snd_wscale : TS_NO_WSCALE) |
-			(c->sack_agreed ? TS_SACK : 0);
+	uint32_t bits =
+	    (c->wscale_on ? c->snd_wscale : TS_NO_WSCALE) | (c->sack_agreed ? TS_SACK : 0);
 	uint32_t now = conn_ts_now(c, c->tcp->now), ts = (now & ~TS_BITS) | bits;
 
 	return seq_before(now, ts) ? ts - TS_BITS - 1 : ts;
@@ -54,13 +54,13 @@ void cookie_send(struct tcp_conn *c, uint16_t peer_mss)
 	uint32_t when = tick(t);
 	unsigned mss = mss_index(peer_mss ? peer_mss : c->peer_mss);
 	struct segment_head h = {
-		.src_port = c->local.port,
-		.dst_port = c->remote.port,
-		.seq = (when & 31) << 27 | mss << 24 | keyed(t, c->node.hash, c->irs, when, mss),
-		.ack = c->irs + 1,
-		.window = (uint16_t)c->view.rcv_limit,
-		.flags = SEG_SYN | SEG_ACK,
-		.opt = {.mss = conn_advertised_mss(c), .wscale = SEGMENT_NO_WSCALE},
+	    .src_port = c->local.port,
+	    .dst_port = c->remote.port,
+	    .seq = (when & 31) << 27 | mss << 24 | keyed(t, c->node.hash, c->irs, when, mss),
+	    .ack = c->irs + 1,
+	    .window = (uint16_t)c->view.rcv_limit,
+	    .flags = SEG_SYN | SEG_ACK,
+	    .opt = {.mss = conn_advertised_mss(c), .wscale = SEGMENT_NO_WSCALE},
 	};
 
 	if (c->ts_on) {
@@ -90,8 +90,10 @@ bool cookie_check(struct tcp *t, uint64_t hash, const struct segment *s,
 
 	if (!recent(t) || (s->flags & (SEG_SYN | SEG_RST)))
 		return false;
-	*syn = (struct segment_options){.mss = mss_table[mss], .wscale = SEGMENT_NO_WSCALE,
-					.has_ts = s->opt.has_ts, .tsval = s->opt.tsval};
+	*syn = (struct segment_options){.mss = mss_table[mss],
+					.wscale = SEGMENT_NO_WSCALE,
+					.has_ts = s->opt.has_ts,
+					.tsval = s->opt.tsval};
 	for (uint32_t age = 0; age < COOKIE_TICKS; age++) {
 		uint32_t when = tick(t) - age;
 

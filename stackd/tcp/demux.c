@@ -5,8 +5,8 @@
 uint64_t demux_hash(const struct tcp *t, const struct endpoint *local,
 		    const struct endpoint *remote)
 {
-	uint64_t key[5] = {local->addr.q[0], local->addr.q[1], remote->addr.q[0],
-			   remote->addr.q[1], (uint64_t)local->port << 16 | remote->port};
+	uint64_t key[5] = {local->addr.q[0], local->addr.q[1], remote->addr.q[0], remote->addr.q[1],
+			   (uint64_t)local->port << 16 | remote->port};
 
 	return siphash(&t->secret, key, sizeof(key));
 }

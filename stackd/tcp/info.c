@@ -5,12 +5,12 @@
 const char *tcp_state_name(enum tcp_state state)
 {
 	static const char *const name[] = {
-		[TCP_CLOSED] = "CLOSED",	   [TCP_LISTEN] = "LISTEN",
-		[TCP_SYN_SENT] = "SYN-SENT",	   [TCP_SYN_RECEIVED] = "SYN-RECV",
-		[TCP_ESTABLISHED] = "ESTAB",	   [TCP_FIN_WAIT_1] = "FIN-WAIT-1",
-		[TCP_FIN_WAIT_2] = "FIN-WAIT-2",   [TCP_CLOSE_WAIT] = "CLOSE-WAIT",
-		[TCP_CLOSING] = "CLOSING",	   [TCP_LAST_ACK] = "LAST-ACK",
-		[TCP_TIME_WAIT] = "TIME-WAIT",
+	    [TCP_CLOSED] = "CLOSED",         [TCP_LISTEN] = "LISTEN",
+	    [TCP_SYN_SENT] = "SYN-SENT",     [TCP_SYN_RECEIVED] = "SYN-RECV",
+	    [TCP_ESTABLISHED] = "ESTAB",     [TCP_FIN_WAIT_1] = "FIN-WAIT-1",
+	    [TCP_FIN_WAIT_2] = "FIN-WAIT-2", [TCP_CLOSE_WAIT] = "CLOSE-WAIT",
+	    [TCP_CLOSING] = "CLOSING",       [TCP_LAST_ACK] = "LAST-ACK",
+	    [TCP_TIME_WAIT] = "TIME-WAIT",
 	};
 
 	return state < array_count(name) ? name[state] : "?";

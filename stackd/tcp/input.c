@@ -89,7 +89,8 @@ static enum tcp_outcome syn_sent(struct tcp_conn *c, struct segment *s)
 	return TCP_DONE;
 }
 
-/* --- 3.10.7.4 OTHER STATES --------------------------------------------------------------------- */
+/* --- 3.10.7.4 OTHER STATES ---------------------------------------------------------------------
+ */
 
 /* RFC 7323 5.3 R1: PAWS.  Also a segment that should carry a timestamp and does not (3.2). */
 static enum step check_timestamp(struct tcp_conn *c, const struct segment *s)
@@ -100,8 +101,7 @@ static enum step check_timestamp(struct tcp_conn *c, const struct segment *s)
 		refuse(c, COUNT_seg_no_timestamp);
 		return STOP;
 	}
-	if (!seq_before(s->opt.tsval, c->ts_recent) ||
-	    c->tcp->now - c->ts_recent_at > PAWS_IDLE_NS)
+	if (!seq_before(s->opt.tsval, c->ts_recent) || c->tcp->now - c->ts_recent_at > PAWS_IDLE_NS)
 		return GO_ON;
 	refuse(c, COUNT_seg_paws);
 	if (s->len > 0)
@@ -115,8 +115,7 @@ static void take_timestamp(struct tcp_conn *c, const struct segment *s)
 	/* RFC 7323 4.3 (2): SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent */
 	if (!c->ts_on || !s->opt.has_ts || (int64_t)(s->off - c->rcv_acked) > 0)
 		return;
-	if (seq_before(s->opt.tsval, c->ts_recent) &&
-	    c->tcp->now - c->ts_recent_at <= PAWS_IDLE_NS)
+	if (seq_before(s->opt.tsval, c->ts_recent) && c->tcp->now - c->ts_recent_at <= PAWS_IDLE_NS)
 		return;
 	c->ts_recent = s->opt.tsval;
 	c->ts_recent_at = c->tcp->now;
@@ -154,11 +153,15 @@ static void answer_unacceptable(struct tcp_conn *c, const struct segment *s)
 	}
 	refuse(c, old ? COUNT_seg_duplicate : COUNT_seg_out_of_window);
 	if (old && s->len > 0 && c->plugins_open) {
-		struct sp_seg seg = {.size = sizeof(seg), .off = s->off, .len = s->len,
-				     .duplicate = true, .push = s->flags & SEG_PSH,
+		struct sp_seg seg = {.size = sizeof(seg),
+				     .off = s->off,
+				     .len = s->len,
+				     .duplicate = true,
+				     .push = s->flags & SEG_PSH,
 				     .fin = s->flags & SEG_FIN};
 
-		/* our ACK was lost: what the next one echoes must not date from before the resend */
+		/* our ACK was lost: what the next one echoes must not date from before the resend
+		 */
 		if (c->view.rcv_nxt - s->off <= c->rcv_buffer)
 			take_timestamp(c, s);
 		recv_note_duplicate(c, s->off, s->off + s->len);
@@ -345,7 +348,8 @@ static enum tcp_outcome arrives(struct tcp_conn *c, struct segment *s)
 
 enum tcp_outcome input_segment(struct tcp_conn *c, struct segment *s)
 {
-	uint32_t segments = s->net->gso_size ? (s->len + s->net->gso_size - 1) / s->net->gso_size : 1;
+	uint32_t segments =
+	    s->net->gso_size ? (s->len + s->net->gso_size - 1) / s->net->gso_size : 1;
 
 	c->view.now = c->last_received = c->tcp->now;
 	c->segs_in += segments;

@@ -4,7 +4,7 @@
 #include "tcp/conn.h"
 
 #define LISTENER_BUCKETS 256u
-#define BUCKETS_MAX	 (1u << 17)
+#define BUCKETS_MAX      (1u << 17)
 
 static void init_pools(struct tcp *t, const struct tcp_config *config)
 {
@@ -34,8 +34,8 @@ static void destroy_pools(struct tcp *t)
 
 static int init_tables(struct tcp *t, const struct tcp_config *config)
 {
-	uint32_t buckets = config->connections_max < BUCKETS_MAX ? config->connections_max
-								 : BUCKETS_MAX;
+	uint32_t buckets =
+	    config->connections_max < BUCKETS_MAX ? config->connections_max : BUCKETS_MAX;
 	int ret = table_init(&t->conns, t->memory, buckets);
 
 	if (ret < 0)
@@ -117,7 +117,8 @@ static void begin(struct tcp *t, ns_t now)
 	t->dying = NULL;
 }
 
-/* --- frames ---------------------------------------------------------------------------------------- */
+/* --- frames
+ * ---------------------------------------------------------------------------------------- */
 
 static bool parse(struct tcp *t, const struct net_segment *in, struct segment *s)
 {
@@ -170,7 +171,8 @@ void tcp_reject(struct tcp *t, const struct net_segment *in, ns_t now)
 		output_reject(t, &s);
 }
 
-/* --- ICMP (MUST-54) -------------------------------------------------------------------------------- */
+/* --- ICMP (MUST-54)
+ * -------------------------------------------------------------------------------- */
 
 static void path_mtu(struct tcp_conn *c, uint32_t mtu)
 {
@@ -224,7 +226,8 @@ bool tcp_error(struct tcp *t, const struct net_error *e, ns_t now)
 	return true;
 }
 
-/* --- running ----------------------------------------------------------------------------------------- */
+/* --- running
+ * ----------------------------------------------------------------------------------------- */
 
 void tcp_run(struct tcp *t, ns_t now)
 {

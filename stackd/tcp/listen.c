@@ -43,12 +43,12 @@ struct tcp_listener *tcp_listener_of(const struct tcp_conn *c)
 void tcp_listener_info(const struct tcp_listener *l, struct tcp_listener_info *out)
 {
 	*out = (struct tcp_listener_info){
-		.local = l->local,
-		.backlog = l->backlog,
-		.waiting = l->waiting,
-		.handshakes = l->handshakes,
-		.accepted = l->accepted,
-		.refused = l->refused,
+	    .local = l->local,
+	    .backlog = l->backlog,
+	    .waiting = l->waiting,
+	    .handshakes = l->handshakes,
+	    .accepted = l->accepted,
+	    .refused = l->refused,
 	};
 }
 
@@ -89,7 +89,8 @@ static bool has_room(const struct tcp_listener *l, const struct tcp_profile *p)
 	return l->handshakes + l->waiting < l->backlog && l->handshakes < p->knobs.syn_backlog;
 }
 
-/* A connection in SYN-RECEIVED, as the SYN with these options asks for; NULL: no memory or route. */
+/* A connection in SYN-RECEIVED, as the SYN with these options asks for; NULL: no memory or route.
+ */
 static struct tcp_conn *embryo(struct tcp_listener *l, const struct segment *s, uint32_t irs,
 			       const struct segment_options *syn, const struct tcp_profile *p)
 {

@@ -5,7 +5,8 @@
 
 #include <errno.h>
 
-/* --- how much ------------------------------------------------------------------------------------- */
+/* --- how much
+ * ------------------------------------------------------------------------------------- */
 
 /* Bytes that may leave now: cwnd's room or the recovery's allowance; with nothing out one segment
  * always may. */
@@ -57,7 +58,8 @@ static void stopped_by_cwnd(struct tcp_conn *c)
 	c->limited_mark = c->view.snd_nxt;
 }
 
-/* --- sending again --------------------------------------------------------------------------------- */
+/* --- sending again
+ * --------------------------------------------------------------------------------- */
 
 static void record_resent(struct tcp_conn *c, struct chunk *k, uint32_t len)
 {
@@ -110,7 +112,8 @@ static bool send_again(struct tcp_conn *c, struct chunk *k, uint64_t *resent)
 	return true;
 }
 
-/* --- sending for the first time --------------------------------------------------------------------- */
+/* --- sending for the first time
+ * --------------------------------------------------------------------- */
 
 /* A segment that is not full: RFC 9293 3.7.4 (Nagle) and 3.8.6.2.1, cases 2 to 4 (MUST-38). */
 static bool small_may_leave(const struct tcp_conn *c, uint64_t data, uint64_t window)
@@ -238,7 +241,8 @@ static void send_data(struct tcp_conn *c)
 	c->push_now = false;
 }
 
-/* --- one round of output --------------------------------------------------------------------------- */
+/* --- one round of output
+ * --------------------------------------------------------------------------- */
 
 bool output_window_shut(const struct tcp_conn *c)
 {
@@ -323,7 +327,8 @@ void output_run(struct tcp_conn *c)
 	arm(c);
 }
 
-/* --- what leaves outside of the flow ----------------------------------------------------------------- */
+/* --- what leaves outside of the flow
+ * ----------------------------------------------------------------- */
 
 /* One octet at SND.UNA (MUST-36); it is not in the sent queue: the answer alone counts. */
 void output_probe(struct tcp_conn *c)
@@ -379,8 +384,8 @@ void output_challenge(struct tcp_conn *c)
 void output_bare(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
 		 const struct segment_head *h)
 {
-	struct net_send out = {.src = &local->addr, .dst = &remote->addr,
-			       .l4 = t->head + NET_HEADROOM};
+	struct net_send out = {
+	    .src = &local->addr, .dst = &remote->addr, .l4 = t->head + NET_HEADROOM};
 	struct net_route route;
 
 	if (net_route(t->net, &remote->addr, &local->addr, &route) < 0)
@@ -396,8 +401,8 @@ void output_bare(struct tcp *t, const struct endpoint *local, const struct endpo
 /* RFC 9293 3.10.7.1, CLOSED STATE */
 void output_reject(struct tcp *t, const struct segment *s)
 {
-	struct segment_head h = {.src_port = s->local.port, .dst_port = s->remote.port,
-				 .opt.wscale = SEGMENT_NO_WSCALE};
+	struct segment_head h = {
+	    .src_port = s->local.port, .dst_port = s->remote.port, .opt.wscale = SEGMENT_NO_WSCALE};
 
 	if (s->flags & SEG_RST) {
 		count(t->counters, COUNT_seg_rst_no_connection);
@@ -408,8 +413,8 @@ void output_reject(struct tcp *t, const struct segment *s)
 		h.seq = s->ack;
 		h.flags = SEG_RST;
 	} else {
-		h.ack = s->seq + s->len + (s->flags & SEG_SYN ? 1 : 0) +
-			(s->flags & SEG_FIN ? 1 : 0);
+		h.ack =
+		    s->seq + s->len + (s->flags & SEG_SYN ? 1 : 0) + (s->flags & SEG_FIN ? 1 : 0);
 		h.flags = SEG_RST | SEG_ACK;
 	}
 	output_bare(t, &s->local, &s->remote, &h);

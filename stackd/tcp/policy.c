@@ -39,21 +39,22 @@ static void *ready(struct tcp_conn *c, unsigned kind)
 	return c->plugin_state[kind];
 }
 
-/* --- choosing ------------------------------------------------------------------------------------ */
+/* --- choosing ------------------------------------------------------------------------------------
+ */
 
 static uint32_t wants_of(const struct tcp_plugin_list *l)
 {
 	uint32_t wants = 0;
 
 	for (uint32_t i = 0; i < l->count; i++)
-		wants |= l->use[i].plugin->wants | l->use[i].plugin->requires;
+	wants |= l->use[i].plugin->wants | l->use[i].plugin->requires;
 	return wants;
 }
 
 uint32_t policy_offers(const struct tcp_profile *p)
 {
-	uint32_t wants = wants_of(&p->recovery) | wants_of(&p->cc) | wants_of(&p->ack) |
-			 wants_of(&p->rto);
+	uint32_t wants =
+	    wants_of(&p->recovery) | wants_of(&p->cc) | wants_of(&p->ack) | wants_of(&p->rto);
 
 	if (!p->knobs.sack)
 		wants &= ~(uint32_t)(SP_SACK | SP_DSACK);
@@ -195,13 +196,12 @@ bool policy_open(struct tcp_conn *c, uint32_t agreed)
 
 	agreed |= SP_PER_SEGMENT;
 	if (!use(c, KIND_RECOVERY, choose(&p->recovery, agreed)) ||
-	    !use(c, KIND_ACK, choose(&p->ack, agreed)) ||
-	    !use(c, KIND_CC, choose(&p->cc, agreed)))
+	    !use(c, KIND_ACK, choose(&p->ack, agreed)) || !use(c, KIND_CC, choose(&p->cc, agreed)))
 		return false;
 	if (rto.plugin != c->plugin[KIND_RTO].plugin && !open_rto(c, rto))
 		return false;
 	for (unsigned i = 0; i < KIND_MAX; i++)
-		wanted |= c->plugin[i].plugin->wants | c->plugin[i].plugin->requires;
+	wanted |= c->plugin[i].plugin->wants | c->plugin[i].plugin->requires;
 	c->view.features = agreed & wanted;
 	c->sack_on = (c->view.features & SP_SACK) != 0;
 	c->dsack_on = c->sack_on && (c->view.features & SP_DSACK);
@@ -230,7 +230,8 @@ bool policy_set_cc(struct tcp_conn *c, struct tcp_plugin cc)
 	return true;
 }
 
-/* --- the sending half ---------------------------------------------------------------------------- */
+/* --- the sending half ----------------------------------------------------------------------------
+ */
 
 void policy_rtt(struct tcp_conn *c, ns_t rtt, bool ambiguous)
 {
@@ -347,8 +348,7 @@ static void unsack(struct tcp_conn *c)
 static void default_timer(struct tcp_conn *c, struct sp_verdict *v)
 {
 	v->episode = SP_TIMEOUT;
-	list_for_each(n, &c->by_off)
-	{
+	list_for_each (n, &c->by_off) {
 		struct chunk *k = container_of(n, struct chunk, by_off);
 
 		if (!k->c.sacked)
@@ -390,7 +390,7 @@ ns_t policy_deadline(struct tcp_conn *c)
 		due = recovery_ops(c)->deadline(&c->view, ready(c, KIND_RECOVERY));
 	if (due == NS_NEVER)
 		due = c->view.rto_since + RTO_MAX_NS; /* something is out: never wait for ever */
-	if (!c->timer_ran) /* a little late is the wheel's doing */
+	if (!c->timer_ran)                            /* a little late is the wheel's doing */
 		return due > now ? due : now;
 	c->timer_ran = false;
 	if (due > now) {
@@ -438,7 +438,8 @@ void policy_sent(struct tcp_conn *c, const struct chunk *k)
 		recovery_ops(c)->on_sent(&c->view, ready(c, KIND_RECOVERY), &k->c);
 }
 
-/* --- the receiving half -------------------------------------------------------------------------- */
+/* --- the receiving half --------------------------------------------------------------------------
+ */
 
 bool policy_keep(struct tcp_conn *c, const struct sp_seg *seg)
 {
@@ -491,8 +492,7 @@ static uint32_t default_report(const struct held *h, struct sp_range *out, uint3
 	out[n++] = (struct sp_range){r[h->set.newest].begin, r[h->set.newest].end};
 	for (uint32_t i = 0; i < h->reported_count && n < max; i++)
 		for (uint32_t j = 0; j < h->set.count; j++)
-			if (r[j].begin <= h->reported[i].begin &&
-			    h->reported[i].begin < r[j].end) {
+			if (r[j].begin <= h->reported[i].begin && h->reported[i].begin < r[j].end) {
 				if (!listed(out, n, &r[j]))
 					out[n++] = (struct sp_range){r[j].begin, r[j].end};
 				break;
@@ -525,7 +525,8 @@ uint32_t policy_report(struct tcp_conn *c, struct sp_range *out, uint32_t max)
 	return good;
 }
 
-/* --- looking --------------------------------------------------------------------------------------- */
+/* --- looking
+ * --------------------------------------------------------------------------------------- */
 
 void policy_describe(const struct tcp_conn *c, char out[KIND_MAX][96])
 {

@@ -3,7 +3,8 @@
  * announce, SACK blocks, urgent data, the peer's FIN.  When an ACK leaves, policy says. */
 #include "tcp/conn.h"
 
-/* --- the window ------------------------------------------------------------------------------------ */
+/* --- the window
+ * ------------------------------------------------------------------------------------ */
 
 /* End of the data in order: RCV.NXT without the FIN. */
 static uint64_t data_end(const struct tcp_conn *c)
@@ -68,7 +69,8 @@ void recv_ack_by(struct tcp_conn *c, ns_t when)
 	}
 }
 
-/* --- SACK ------------------------------------------------------------------------------------------ */
+/* --- SACK
+ * ------------------------------------------------------------------------------------------ */
 
 void recv_note_duplicate(struct tcp_conn *c, uint64_t begin, uint64_t end)
 {
@@ -98,9 +100,11 @@ void recv_sack_blocks(struct tcp_conn *c, struct segment_options *o)
 	}
 }
 
-/* --- text and FIN ---------------------------------------------------------------------------------- */
+/* --- text and FIN
+ * ---------------------------------------------------------------------------------- */
 
-/* A segment's part that is new and has room: [begin, end) of the stream, at `skip` of its payload. */
+/* A segment's part that is new and has room: [begin, end) of the stream, at `skip` of its payload.
+ */
 struct piece {
 	uint64_t begin, end;
 	uint32_t skip;

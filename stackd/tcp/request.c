@@ -5,7 +5,8 @@
 
 #include <errno.h>
 
-/* --- OPEN --------------------------------------------------------------------------------------------- */
+/* --- OPEN
+ * --------------------------------------------------------------------------------------------- */
 
 int tcp_connect(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
 		const struct tcp_rules *rules, void *user, ns_t now, struct tcp_conn **out)
@@ -51,7 +52,8 @@ void tcp_attach(struct tcp_conn *c, struct byte_ring rx, struct byte_ring tx)
 		c->view.rcv_limit = c->rcv_buffer;
 }
 
-/* --- SEND, RECEIVE -------------------------------------------------------------------------------------- */
+/* --- SEND, RECEIVE
+ * -------------------------------------------------------------------------------------- */
 
 void tcp_queued(struct tcp_conn *c, uint64_t tail)
 {
@@ -112,7 +114,8 @@ uint64_t tcp_urgent(const struct tcp_conn *c)
 	return c->urgent_in == NO_OFFSET ? 0 : c->urgent_in;
 }
 
-/* --- CLOSE, ABORT --------------------------------------------------------------------------------------- */
+/* --- CLOSE, ABORT
+ * --------------------------------------------------------------------------------------- */
 
 void tcp_shutdown_write(struct tcp_conn *c)
 {
@@ -151,7 +154,8 @@ void tcp_abort(struct tcp_conn *c)
 		conn_reset(c, ECONNABORTED);
 }
 
-/* --- options ---------------------------------------------------------------------------------------------- */
+/* --- options
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool within(int64_t v, int64_t min, int64_t max)
 {
@@ -211,9 +215,9 @@ static int set_user_timeout(struct tcp_conn *c, int64_t v)
 
 	if (ret < 0)
 		return ret;
-	timer_set(c, TIMER_USER, v == 0 || c->stalled_since == NS_NEVER
-					 ? NS_NEVER
-					 : c->stalled_since + (ns_t)v * NS_PER_MS);
+	timer_set(c, TIMER_USER,
+		  v == 0 || c->stalled_since == NS_NEVER ? NS_NEVER
+							 : c->stalled_since + (ns_t)v * NS_PER_MS);
 	return 0;
 }
 
@@ -274,7 +278,8 @@ int tcp_set_cc(struct tcp_conn *c, struct tcp_plugin cc)
 	return policy_set_cc(c, cc) ? 0 : -ENOBUFS;
 }
 
-/* --- to another shard --------------------------------------------------------------------------------------- */
+/* --- to another shard
+ * --------------------------------------------------------------------------------------- */
 
 struct export_record {
 	struct tcp_conn conn;

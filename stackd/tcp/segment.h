@@ -22,11 +22,11 @@ enum segment_flag {
 	SEG_CWR = 128,
 };
 
-#define SEGMENT_SACK_MAX 4u
+#define SEGMENT_SACK_MAX  4u
 #define SEGMENT_NO_WSCALE 255u
 
 struct segment_options {
-	uint16_t mss;	/* 0: none */
+	uint16_t mss;   /* 0: none */
 	uint8_t wscale; /* SEGMENT_NO_WSCALE: none */
 	bool sack_permitted, has_ts;
 	uint32_t tsval, tsecr;
@@ -46,7 +46,7 @@ struct segment {
 	uint32_t len; /* bytes of payload */
 	struct segment_options opt;
 
-	uint64_t off;	  /* of the first payload byte */
+	uint64_t off;     /* of the first payload byte */
 	uint64_t ack_off; /* what it acknowledges */
 };
 

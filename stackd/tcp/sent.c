@@ -274,8 +274,8 @@ static void sack_whole(struct tcp_conn *c, struct chunk *k, uint32_t *n)
 
 void sent_sack(struct tcp_conn *c, uint64_t begin, uint64_t end, uint32_t *n)
 {
-	struct chunk *k = c->sack_hint && c->sack_hint->c.off <= begin ? c->sack_hint
-								       : sent_first(c);
+	struct chunk *k =
+	    c->sack_hint && c->sack_hint->c.off <= begin ? c->sack_hint : sent_first(c);
 	uint32_t from, to;
 
 	for (; k && k->c.off < end && *n < NEWLY_MAX; k = next_of(c, k)) {
@@ -310,8 +310,7 @@ void sent_unsack(struct tcp_conn *c)
 {
 	struct list *at = &c->by_age;
 
-	list_for_each(n, &c->by_off)
-	{
+	list_for_each (n, &c->by_off) {
 		struct chunk *k = of_off(n);
 
 		if (!k->c.sacked)
@@ -324,7 +323,8 @@ void sent_unsack(struct tcp_conn *c)
 	c->sack_hint = NULL;
 }
 
-/* --- what plugins may ask (struct sp_host) ------------------------------------------------------ */
+/* --- what plugins may ask (struct sp_host) ------------------------------------------------------
+ */
 
 static const struct sp_chunk *host_first(const struct sp_conn *v)
 {
@@ -413,13 +413,13 @@ static void host_mark_lost(const struct sp_conn *v, const struct sp_chunk *k)
 }
 
 const struct sp_host sent_host = {
-	.first = host_first,
-	.last = host_last,
-	.next = host_next,
-	.prev = host_prev,
-	.oldest = host_oldest,
-	.younger = host_younger,
-	.lost = host_lost,
-	.at = host_at,
-	.mark_lost = host_mark_lost,
+    .first = host_first,
+    .last = host_last,
+    .next = host_next,
+    .prev = host_prev,
+    .oldest = host_oldest,
+    .younger = host_younger,
+    .lost = host_lost,
+    .at = host_at,
+    .mark_lost = host_mark_lost,
 };

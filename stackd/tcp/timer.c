@@ -28,12 +28,12 @@ static ns_t user_timeout(const struct tcp_conn *c)
 /* SND.UNA has moved, or the first of a flight has left. */
 void timer_progress(struct tcp_conn *c)
 {
-	c->stalled_since = sent_empty(c) && c->view.snd_una == c->view.snd_nxt ? NS_NEVER
-									       : c->view.now;
+	c->stalled_since =
+	    sent_empty(c) && c->view.snd_una == c->view.snd_nxt ? NS_NEVER : c->view.now;
 	if (c->user_timeout_ms)
-		timer_set(c, TIMER_USER, c->stalled_since == NS_NEVER
-						 ? NS_NEVER
-						 : c->stalled_since + user_timeout(c));
+		timer_set(c, TIMER_USER,
+			  c->stalled_since == NS_NEVER ? NS_NEVER
+						       : c->stalled_since + user_timeout(c));
 }
 
 static void give_up(struct tcp_conn *c)
@@ -139,9 +139,9 @@ static void output_only(struct tcp_conn *c)
 }
 
 static void (*const expires[TIMER_MAX])(struct tcp_conn *) = {
-	[TIMER_HANDSHAKE] = handshake, [TIMER_RECOVERY] = recovery,   [TIMER_PERSIST] = persist,
-	[TIMER_ACK] = output_only,     [TIMER_KEEPALIVE] = keepalive, [TIMER_FIN_WAIT2] = fin_wait2,
-	[TIMER_LINGER] = linger,       [TIMER_USER] = user,	      [TIMER_PACING] = output_only,
+    [TIMER_HANDSHAKE] = handshake, [TIMER_RECOVERY] = recovery,   [TIMER_PERSIST] = persist,
+    [TIMER_ACK] = output_only,     [TIMER_KEEPALIVE] = keepalive, [TIMER_FIN_WAIT2] = fin_wait2,
+    [TIMER_LINGER] = linger,       [TIMER_USER] = user,           [TIMER_PACING] = output_only,
 };
 
 /* An ACK that is due leaves with the dirty list and needs no timer. */

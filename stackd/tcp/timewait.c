@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* timewait.c - owns what is left of a connection for 2 MSL (MUST-13): a small record that answers
- * late segments and makes way for a new SYN (MAY-2, RFC 6191).  A RST does not end it (RFC 1337). */
+ * late segments and makes way for a new SYN (MAY-2, RFC 6191).  A RST does not end it (RFC 1337).
+ */
 #include "tcp/conn.h"
 
 struct time_wait {
@@ -17,8 +18,7 @@ struct time_wait {
 
 void time_wait_init(struct tcp *t)
 {
-	pool_init(&t->time_wait_pool, t->memory, sizeof(struct time_wait),
-		  t->conn_pool.max);
+	pool_init(&t->time_wait_pool, t->memory, sizeof(struct time_wait), t->conn_pool.max);
 }
 
 static void forget(struct tcp *t, struct time_wait *w)
@@ -37,18 +37,18 @@ void time_wait_add(struct tcp_conn *c)
 	if (!w)
 		return;
 	*w = (struct time_wait){
-		.local = c->local,
-		.remote = c->remote,
-		.snd_nxt = conn_wire(c, c->view.snd_nxt),
-		.rcv_nxt = conn_wire_rcv(c, c->view.rcv_nxt),
-		.ts_recent = c->ts_recent,
-		.ts_offset = c->ts_offset,
-		.ts_on = c->ts_on,
-		.since = t->now,
-		.length = length,
-		.window = recv_window(c),
-		.tos = c->tos,
-		.ttl = c->ttl,
+	    .local = c->local,
+	    .remote = c->remote,
+	    .snd_nxt = conn_wire(c, c->view.snd_nxt),
+	    .rcv_nxt = conn_wire_rcv(c, c->view.rcv_nxt),
+	    .ts_recent = c->ts_recent,
+	    .ts_offset = c->ts_offset,
+	    .ts_on = c->ts_on,
+	    .since = t->now,
+	    .length = length,
+	    .window = recv_window(c),
+	    .tos = c->tos,
+	    .ttl = c->ttl,
 	};
 	timer_init(&w->timer);
 	wheel_arm(&t->time_wait_wheel, &w->timer, t->now + length);
@@ -78,13 +78,13 @@ struct time_wait *time_wait_find(struct tcp *t, uint64_t hash, const struct segm
 static void acknowledge(struct tcp *t, const struct time_wait *w)
 {
 	struct segment_head h = {
-		.src_port = w->local.port,
-		.dst_port = w->remote.port,
-		.seq = w->snd_nxt,
-		.ack = w->rcv_nxt,
-		.window = w->window,
-		.flags = SEG_ACK,
-		.opt.wscale = SEGMENT_NO_WSCALE,
+	    .src_port = w->local.port,
+	    .dst_port = w->remote.port,
+	    .seq = w->snd_nxt,
+	    .ack = w->rcv_nxt,
+	    .window = w->window,
+	    .flags = SEG_ACK,
+	    .opt.wscale = SEGMENT_NO_WSCALE,
 	};
 
 	if (w->ts_on) {

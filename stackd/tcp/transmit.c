@@ -10,11 +10,11 @@
 static struct segment_head head_of(struct tcp_conn *c, uint64_t off, uint8_t flags)
 {
 	struct segment_head h = {
-		.src_port = c->local.port,
-		.dst_port = c->remote.port,
-		.seq = conn_wire(c, off),
-		.flags = flags,
-		.opt.wscale = SEGMENT_NO_WSCALE,
+	    .src_port = c->local.port,
+	    .dst_port = c->remote.port,
+	    .seq = conn_wire(c, off),
+	    .flags = flags,
+	    .opt.wscale = SEGMENT_NO_WSCALE,
 	};
 
 	if (flags & SEG_ACK) {
@@ -61,12 +61,12 @@ static int hand_over(struct tcp_conn *c, const struct segment_head *h, uint64_t 
 	struct tcp *t = c->tcp;
 	uint32_t segments = len > c->view.mss ? (len + c->view.mss - 1) / c->view.mss : 1;
 	struct net_send out = {
-		.src = &c->local.addr,
-		.dst = &c->remote.addr,
-		.tos = c->tos | ecn,
-		.ttl = c->ttl,
-		.l4 = t->head + NET_HEADROOM,
-		.gso_size = segments > 1 ? (uint16_t)c->view.mss : 0,
+	    .src = &c->local.addr,
+	    .dst = &c->remote.addr,
+	    .tos = c->tos | ecn,
+	    .ttl = c->ttl,
+	    .l4 = t->head + NET_HEADROOM,
+	    .gso_size = segments > 1 ? (uint16_t)c->view.mss : 0,
 	};
 	int ret;
 

@@ -30,9 +30,14 @@ void fake_net_done(struct net *n)
 
 struct net_segment fake_segment(const struct fake_packet *p)
 {
-	return (struct net_segment){.src = p->src, .dst = p->dst, .tos = p->tos, .ttl = p->ttl,
-				    .gso_size = p->gso_size, .l4 = p->l4,
-				    .l4_linear = p->len, .l4_len = p->len};
+	return (struct net_segment){.src = p->src,
+				    .dst = p->dst,
+				    .tos = p->tos,
+				    .ttl = p->ttl,
+				    .gso_size = p->gso_size,
+				    .l4 = p->l4,
+				    .l4_linear = p->len,
+				    .l4_len = p->len};
 }
 
 int net_route(struct net *n, const struct addr *dst, const struct addr *src, struct net_route *out)
@@ -41,8 +46,8 @@ int net_route(struct net *n, const struct addr *dst, const struct addr *src, str
 		return -EINVAL;
 	if (src && !addr_is_unspecified(src) && !addr_equal(src, &n->own))
 		return -EADDRNOTAVAIL;
-	*out = (struct net_route){.src = n->own, .next_hop = *dst, .mtu = n->mtu,
-				  .gso_max = n->gso_max};
+	*out = (struct net_route){
+	    .src = n->own, .next_hop = *dst, .mtu = n->mtu, .gso_max = n->gso_max};
 	return 0;
 }
 

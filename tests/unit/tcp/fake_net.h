@@ -18,9 +18,9 @@ struct fake_packet {
 struct net {
 	struct addr own;
 	uint32_t mtu, gso_max;
-	int refuse;	      /* what net_send returns instead of taking a segment */
-	uint32_t room;	      /* segments until it is full */
-	uint32_t begin, end;  /* of the queue */
+	int refuse;          /* what net_send returns instead of taking a segment */
+	uint32_t room;       /* segments until it is full */
+	uint32_t begin, end; /* of the queue */
 	struct fake_packet *queue[FAKE_PACKETS_MAX];
 };
 

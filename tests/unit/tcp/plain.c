@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define MS 1000000ull
+#define MS      1000000ull
 #define RTO_MAX (60000 * MS)
 
 static void rto_open(const struct sp_conn *c, void *st, struct sp_rto_est *e)
@@ -51,11 +51,11 @@ static void rto_progress(const struct sp_conn *c, void *st, struct sp_rto_est *e
 }
 
 static const struct sp_rto_ops rto_ops = {
-	.size = sizeof(rto_ops),
-	.open = rto_open,
-	.on_rtt = rto_rtt,
-	.on_expire = rto_expire,
-	.on_progress = rto_progress,
+    .size = sizeof(rto_ops),
+    .open = rto_open,
+    .on_rtt = rto_rtt,
+    .on_expire = rto_expire,
+    .on_progress = rto_progress,
 };
 
 #define PLUGIN(id, k, w, r, st, o)                                                                 \
@@ -98,7 +98,7 @@ static void delayed_sent(const struct sp_conn *c, void *st)
 }
 
 static const struct sp_ack_ops delayed_ops = {
-	.size = sizeof(delayed_ops), .on_data = delayed_data, .on_sent = delayed_sent};
+    .size = sizeof(delayed_ops), .on_data = delayed_data, .on_sent = delayed_sent};
 PLUGIN(plain_ack_delayed, SP_ACK, 0, 0, sizeof(struct delayed), &delayed_ops);
 
 static const struct sp_recovery_ops none_ops = {.size = sizeof(none_ops)};
@@ -194,10 +194,11 @@ static void ecn_episode(const struct sp_conn *c, void *st, enum sp_episode e, st
 }
 
 static const struct sp_cc_ops ecn_ops = {
-	.size = sizeof(ecn_ops), .open = cc_open, .on_episode = ecn_episode};
+    .size = sizeof(ecn_ops), .open = cc_open, .on_episode = ecn_episode};
 PLUGIN(plain_ecn, SP_CC, SP_ECN, 0, 0, &ecn_ops);
 
-/* --- wrong ones -------------------------------------------------------------------------------------- */
+/* --- wrong ones
+ * -------------------------------------------------------------------------------------- */
 
 static void bad_cc_open(const struct sp_conn *c, void *st, struct sp_cc_out *out)
 {
@@ -265,10 +266,10 @@ static uint32_t bad_report(const struct sp_conn *c, void *st, const struct sp_ra
 }
 
 static const struct sp_recovery_ops bad_recovery_ops = {
-	.size = sizeof(bad_recovery_ops),
-	.report = bad_report,
-	.deadline = bad_deadline,
-	.on_timer = bad_timer,
-	.next = bad_next,
+    .size = sizeof(bad_recovery_ops),
+    .report = bad_report,
+    .deadline = bad_deadline,
+    .on_timer = bad_timer,
+    .next = bad_next,
 };
 PLUGIN(plain_bad_recovery, SP_RECOVERY, SP_SACK, 0, 0, &bad_recovery_ops);

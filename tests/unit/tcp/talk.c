@@ -67,13 +67,13 @@ void talk_init(struct talk *t, ns_t start)
 void talk_begin(struct talk *t)
 {
 	struct tcp_config config = {
-		.net = &t->net,
-		.memory = &memory,
-		.counters = &t->counters,
-		.secret = {{7, 11}},
-		.rules = &t->rules,
-		.connections_max = 1000,
-		.chunks_max = 10000,
+	    .net = &t->net,
+	    .memory = &memory,
+	    .counters = &t->counters,
+	    .secret = {{7, 11}},
+	    .rules = &t->rules,
+	    .connections_max = 1000,
+	    .chunks_max = 10000,
 	};
 
 	t->tcp = tcp_create(&config, t->now);
@@ -88,7 +88,8 @@ void talk_end(struct talk *t)
 	free(t->tx);
 }
 
-/* --- text to segment ------------------------------------------------------------------------------- */
+/* --- text to segment
+ * ------------------------------------------------------------------------------- */
 
 struct text {
 	char flags[16];
@@ -189,13 +190,19 @@ static void deliver(struct talk *t, const struct net_segment *in)
 void talk_inject(struct talk *t, const char *s)
 {
 	struct text x = parse(s);
-	struct segment_head h = {.src_port = t->peer_port, .dst_port = t->own_port,
-				 .seq = t->peer_iss + x.seq, .flags = flag_bits(x.flags),
+	struct segment_head h = {.src_port = t->peer_port,
+				 .dst_port = t->own_port,
+				 .seq = t->peer_iss + x.seq,
+				 .flags = flag_bits(x.flags),
 				 .ack = x.ack >= 0 ? t->iss + (uint32_t)x.ack : 0,
 				 .window = x.win >= 0 ? (uint16_t)x.win : 65535,
 				 .urgent = x.urg >= 0 ? (uint16_t)x.urg : 0};
 	uint8_t *l4 = calloc(1, NET_TCP_HEADER_MAX + x.len); /* exact: overreads are seen */
-	struct net_segment in = {.src = t->peer, .dst = t->own, .ttl = 64, .tos = t->tos, .l4 = l4,
+	struct net_segment in = {.src = t->peer,
+				 .dst = t->own,
+				 .ttl = 64,
+				 .tos = t->tos,
+				 .l4 = l4,
 				 .gso_size = t->gso_size};
 	uint32_t head;
 
@@ -210,7 +217,8 @@ void talk_inject(struct talk *t, const char *s)
 		talk_run(t);
 }
 
-/* --- segment to text -------------------------------------------------------------------------------- */
+/* --- segment to text
+ * -------------------------------------------------------------------------------- */
 
 static void write_options(const struct talk *t, const struct segment_options *o, bool values,
 			  char *out, size_t size)
@@ -230,8 +238,8 @@ static void write_options(const struct talk *t, const struct segment_options *o,
 	if (o->wscale != SEGMENT_NO_WSCALE)
 		p += snprintf(p, (size_t)(end - p), ",wscale %u", o->wscale);
 	for (unsigned i = 0; i < o->sack_count; i++)
-		p += snprintf(p, (size_t)(end - p), ",sack %u:%u",
-			      o->sack[i].begin - t->peer_iss, o->sack[i].end - t->peer_iss);
+		p += snprintf(p, (size_t)(end - p), ",sack %u:%u", o->sack[i].begin - t->peer_iss,
+			      o->sack[i].end - t->peer_iss);
 	if (*out)
 		memmove(out, out + 1, strlen(out));
 }
@@ -311,11 +319,11 @@ void talk_nothing(struct talk *t)
 
 	if (p)
 		fail_msg("expected nothing, sent flags %02x seq %u len %u", p->l4[13],
-			 get_be32(p->l4 + 4) - t->iss,
-			 p->len);
+			 get_be32(p->l4 + 4) - t->iss, p->len);
 }
 
-/* --- time and events --------------------------------------------------------------------------------- */
+/* --- time and events
+ * --------------------------------------------------------------------------------- */
 
 static void take_events(struct talk *t)
 {
@@ -365,7 +373,8 @@ uint32_t talk_events(struct talk *t)
 	return events;
 }
 
-/* --- what tests begin with ----------------------------------------------------------------------------- */
+/* --- what tests begin with
+ * ----------------------------------------------------------------------------- */
 
 void talk_listen(struct talk *t, uint32_t backlog)
 {

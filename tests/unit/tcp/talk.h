@@ -3,10 +3,10 @@
  *
  * Segments are written as
  *	"FLAGS SEQ:END(LEN) [ack N] [win N] [urg N] [<option,option>]"
- * with flags out of S F R P U E W . (ECE, CWR; the dot is ACK) or -, numbers relative to each side's initial one
- * (so the SYN is 0 and the first byte 1), options mss N, sackOK, ts VAL ECR, wscale N, sack A:B.
- * An expectation names what it cares about: ack, win, urg and options that it leaves out may be
- * anything; "<>" means no options; ts without numbers means any. */
+ * with flags out of S F R P U E W . (ECE, CWR; the dot is ACK) or -, numbers relative to each
+ *side's initial one (so the SYN is 0 and the first byte 1), options mss N, sackOK, ts VAL ECR,
+ *wscale N, sack A:B. An expectation names what it cares about: ack, win, urg and options that it
+ *leaves out may be anything; "<>" means no options; ts without numbers means any. */
 #ifndef TESTS_TCP_TALK_H
 #define TESTS_TCP_TALK_H
 
@@ -38,8 +38,8 @@ struct talk {
 	uint32_t events; /* of conn, since talk_events */
 	uint64_t queued, consumed;
 	bool closed, no_buffers;
-	bool hold; /* injected segments are of one burst: no tcp_run after each */
-	uint8_t tos;	   /* of injected segments */
+	bool hold;         /* injected segments are of one burst: no tcp_run after each */
+	uint8_t tos;       /* of injected segments */
 	uint8_t last_tos;  /* of the last expected one */
 	uint16_t gso_size; /* of injected segments */
 	uint32_t last_ts;  /* timestamp of the last expected segment that had one */

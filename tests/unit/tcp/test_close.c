@@ -349,20 +349,20 @@ static void several_fins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(we_close_first),
-		cmocka_unit_test(they_close_first),
-		cmocka_unit_test(simultaneous),
-		cmocka_unit_test(fin_with_ack),
-		cmocka_unit_test(half_close),
-		cmocka_unit_test(fin_again),
-		cmocka_unit_test(fin_rides_on_data),
-		cmocka_unit_test(fin_wait_2_of_orphan),
-		cmocka_unit_test(data_after_close),
-		cmocka_unit_test(linger),
-		cmocka_unit_test(abort_),
-		cmocka_unit_test(rst_in_each_state),
-		cmocka_unit_test(time_wait_reuse),
-		cmocka_unit_test(several_fins),
+	    cmocka_unit_test(we_close_first),
+	    cmocka_unit_test(they_close_first),
+	    cmocka_unit_test(simultaneous),
+	    cmocka_unit_test(fin_with_ack),
+	    cmocka_unit_test(half_close),
+	    cmocka_unit_test(fin_again),
+	    cmocka_unit_test(fin_rides_on_data),
+	    cmocka_unit_test(fin_wait_2_of_orphan),
+	    cmocka_unit_test(data_after_close),
+	    cmocka_unit_test(linger),
+	    cmocka_unit_test(abort_),
+	    cmocka_unit_test(rst_in_each_state),
+	    cmocka_unit_test(time_wait_reuse),
+	    cmocka_unit_test(several_fins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

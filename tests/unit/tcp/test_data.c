@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_data.c - text both ways: order, overlap, windows, Nagle, silly windows, probes, SACK, wrap. */
+/* test_data.c - text both ways: order, overlap, windows, Nagle, silly windows, probes, SACK, wrap.
+ */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,7 +42,7 @@ static void out_of_order(void **state)
 	talk_inject(&t, ". 1:101(100) ack 1");
 	talk_expect(&t, ". 1:1(0) ack 401 <sack 501:601>");
 	talk_read(&t, 400);
-	talk_inject(&t, ". 351:551(200) ack 1"); /* overlaps on both sides */
+	talk_inject(&t, ". 351:551(200) ack 1");            /* overlaps on both sides */
 	talk_expect(&t, ". 1:1(0) ack 601 <sack 351:401>"); /* DSACK of what came twice */
 	talk_read(&t, 200);
 	talk_inject(&t, ". 1:101(100) ack 1"); /* wholly old */
@@ -583,28 +584,17 @@ static void urgent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(out_of_order),
-		cmocka_unit_test(bursts),
-		cmocka_unit_test(many_ranges),
-		cmocka_unit_test(declined),
-		cmocka_unit_test(window),
-		cmocka_unit_test(edge),
-		cmocka_unit_test(nagle),
-		cmocka_unit_test(cork),
-		cmocka_unit_test(zero_window),
-		cmocka_unit_test(probes_unanswered),
-		cmocka_unit_test(silly_window),
-		cmocka_unit_test(shrinking_window),
-		cmocka_unit_test(time_out),
-		cmocka_unit_test(user_timeout),
-		cmocka_unit_test(sack_recovery),
-		cmocka_unit_test(wrap),
-		cmocka_unit_test(delayed_ack),
-		cmocka_unit_test(gso),
-		cmocka_unit_test(driver_full),
-		cmocka_unit_test(keepalive),
-		cmocka_unit_test(ecn),
-		cmocka_unit_test(urgent),
+	    cmocka_unit_test(out_of_order),  cmocka_unit_test(bursts),
+	    cmocka_unit_test(many_ranges),   cmocka_unit_test(declined),
+	    cmocka_unit_test(window),        cmocka_unit_test(edge),
+	    cmocka_unit_test(nagle),         cmocka_unit_test(cork),
+	    cmocka_unit_test(zero_window),   cmocka_unit_test(probes_unanswered),
+	    cmocka_unit_test(silly_window),  cmocka_unit_test(shrinking_window),
+	    cmocka_unit_test(time_out),      cmocka_unit_test(user_timeout),
+	    cmocka_unit_test(sack_recovery), cmocka_unit_test(wrap),
+	    cmocka_unit_test(delayed_ack),   cmocka_unit_test(gso),
+	    cmocka_unit_test(driver_full),   cmocka_unit_test(keepalive),
+	    cmocka_unit_test(ecn),           cmocka_unit_test(urgent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_pair.c - two instances over a link that loses, delays, reorders and duplicates; both sides
- * write and read in random pieces with plugins drawn by lot, and every byte is compared.  argv[1]: the only seed to run; or 0 and how many. */
+ * write and read in random pieces with plugins drawn by lot, and every byte is compared.  argv[1]:
+ * the only seed to run; or 0 and how many. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -225,9 +226,12 @@ static void start(struct pair *w, uint32_t gso_max)
 		uint8_t v4[4] = {10, 0, 0, (uint8_t)(i + 1)};
 		struct addr own = addr_from4(v4);
 		struct side *s = &w->side[i];
-		struct tcp_config config = {.net = &s->net, .memory = &memory,
-					    .counters = &s->counters, .secret = {{i, 5}},
-					    .rules = &w->rules, .connections_max = 100,
+		struct tcp_config config = {.net = &s->net,
+					    .memory = &memory,
+					    .counters = &s->counters,
+					    .secret = {{i, 5}},
+					    .rules = &w->rules,
+					    .connections_max = 100,
 					    .chunks_max = 10000};
 
 		fake_net_init(&s->net, &own, 1500, gso_max);
@@ -257,8 +261,10 @@ static struct tcp_plugin shipped(const struct sp_plugin *p, unsigned slot)
 
 	memset(params[slot], 0, SP_PARAMS_MAX);
 	for (const struct sp_param *q = p->params; q && q->name; q++) {
-		struct key k = {.name = q->name, .type = (enum key_type)q->type,
-				.offset = q->offset, .def = q->def};
+		struct key k = {.name = q->name,
+				.type = (enum key_type)q->type,
+				.offset = q->offset,
+				.def = q->def};
 
 		if (key_set(&k, params[slot], q->def, error) < 0)
 			fail_msg("%s: %s", p->name, error);
@@ -341,9 +347,10 @@ static void transfer(uint64_t seed)
 				if (w->side[i].closed || !w->side[i].conn)
 					continue;
 				tcp_info(w->side[i].conn, &o, w->now);
-				fprintf(stderr, "%d %s una %lu nxt %lu end %lu limit %lu flight %lu "
-					"lost %lu rcv %lu cwnd %lu total %lu rto %lu\n", i,
-					tcp_state_name(o.state), o.snd_una, o.snd_nxt, o.snd_end,
+				fprintf(stderr,
+					"%d %s una %lu nxt %lu end %lu limit %lu flight %lu "
+					"lost %lu rcv %lu cwnd %lu total %lu rto %lu\n",
+					i, tcp_state_name(o.state), o.snd_una, o.snd_nxt, o.snd_end,
 					o.snd_limit, o.flight, o.lost, o.rcv_nxt, o.cwnd,
 					w->side[i].total, o.rto);
 			}
@@ -363,7 +370,7 @@ static void transfer(uint64_t seed)
 		      w->side[0].total, w->side[1].total,
 		      (uint64_t)(w->now - seed * 37 * NS_PER_S) / NS_PER_MS,
 		      w->side[0].counters.n[COUNT_tx_retransmits] +
-			      w->side[1].counters.n[COUNT_tx_retransmits],
+			  w->side[1].counters.n[COUNT_tx_retransmits],
 		      w->profile.recovery.use[0].plugin->name, w->profile.ack.use[0].plugin->name,
 		      w->profile.rto.use[0].plugin->name, w->profile.cc.use[0].plugin->name);
 	finish(w);

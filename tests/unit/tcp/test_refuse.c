@@ -137,8 +137,8 @@ static void paws(void **state)
 static void raw(struct talk *t, const uint8_t *bytes, uint32_t len)
 {
 	uint8_t *copy = malloc(len ? len : 1);
-	struct net_segment in = {.src = t->peer, .dst = t->own, .l4 = copy, .l4_len = len,
-				 .l4_linear = len};
+	struct net_segment in = {
+	    .src = t->peer, .dst = t->own, .l4 = copy, .l4_len = len, .l4_linear = len};
 	struct tcp_conn *c;
 
 	memcpy(copy, bytes, len);
@@ -232,8 +232,12 @@ static void icmp(void **state)
 	begin(&t);
 	talk_send(&t, 1460);
 	talk_expect(&t, "P. 1:1461(1460)");
-	e = (struct net_error){.kind = NET_ERROR_HARD, .error = ECONNREFUSED, .local = t.own,
-			       .remote = t.peer, .local_port = 80, .remote_port = 4000,
+	e = (struct net_error){.kind = NET_ERROR_HARD,
+			       .error = ECONNREFUSED,
+			       .local = t.own,
+			       .remote = t.peer,
+			       .local_port = 80,
+			       .remote_port = 4000,
 			       .seq = t.iss + 5000};
 	tcp_error(t.tcp, &e, t.now);
 	assert_int_equal(t.counters.n[COUNT_icmp_stale], 1);
@@ -255,8 +259,12 @@ static void icmp(void **state)
 	talk_begin(&t);
 	talk_connect(&t);
 	talk_expect(&t, "S 0:0(0)");
-	e = (struct net_error){.kind = NET_ERROR_HARD, .error = ECONNREFUSED, .local = t.own,
-			       .remote = t.peer, .local_port = 80, .remote_port = 4000,
+	e = (struct net_error){.kind = NET_ERROR_HARD,
+			       .error = ECONNREFUSED,
+			       .local = t.own,
+			       .remote = t.peer,
+			       .local_port = 80,
+			       .remote_port = 4000,
 			       .seq = t.iss};
 	tcp_error(t.tcp, &e, t.now);
 	talk_run(&t);
@@ -319,12 +327,12 @@ static void small_mss(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(blind_rst),	 cmocka_unit_test(blind_syn),
-		cmocka_unit_test(blind_data),	 cmocka_unit_test(challenge_limit),
-		cmocka_unit_test(out_of_window), cmocka_unit_test(paws),
-		cmocka_unit_test(malformed),	 cmocka_unit_test(noise),
-		cmocka_unit_test(icmp),		 cmocka_unit_test(wrong_plugins),
-		cmocka_unit_test(small_mss),
+	    cmocka_unit_test(blind_rst),     cmocka_unit_test(blind_syn),
+	    cmocka_unit_test(blind_data),    cmocka_unit_test(challenge_limit),
+	    cmocka_unit_test(out_of_window), cmocka_unit_test(paws),
+	    cmocka_unit_test(malformed),     cmocka_unit_test(noise),
+	    cmocka_unit_test(icmp),          cmocka_unit_test(wrong_plugins),
+	    cmocka_unit_test(small_mss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
