@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Builds what the scripts run, as the owner of the checkout, so that sudo leaves no files of root."""
+
+import os
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("STACKD_BUILD", os.path.join(ROOT, "build"))
+TOOLS = {"stackd": "stackd", "stackdctl": "stackd/ctl", "stackd-run": "libclient"}
+TARGETS = [f"{folder}/{name}" for name, folder in TOOLS.items()] + ["libclient/preload.so"]
+
+
+class Failed(Exception):
+    """What a user has to be told; ends a script with exit 1."""
+
+
+def tool(name):
+    return os.path.join(BUILD, TOOLS[name], name)
+
+
+def run(command, log, owner):
+    env = dict(os.environ)
+    who = {}
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        who = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        env["HOME"] = "/tmp"
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                          text=True, errors="replace", env=env, check=False, **who)
+    log.append(f"$ {' '.join(command)}\n{done.stdout}")
+    return done.returncode == 0
+
+
+def build(targets=None):
+    """Sets build/ up if it isn't, and builds the targets."""
+    owner = os.stat(BUILD if os.path.exists(BUILD) else ROOT)
+    log = []
+    good = os.path.exists(os.path.join(BUILD, "build.ninja")) or run(["meson", "setup", BUILD, ROOT], log, owner)
+    good = good and run(["ninja", "-C", BUILD, *(targets or TARGETS)], log, owner)
+    if not good:
+        raise Failed("the build failed:\n" + "\n".join(log)[-3000:] +
+                     f"\nby hand: meson setup {BUILD} && ninja -C {BUILD}")
