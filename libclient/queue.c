@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #define FULL_PAUSE_NS 50000
@@ -144,7 +145,10 @@ static struct evq *evq_create(struct attach *a)
 	lock_drop(&evq_lock);
 	e->attach = a;
 	e->credit = 1;
-	fd = e->index < a->own->head.evq_count ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
+	/* past the interceptors of sanitizers, which don't see it move */
+	fd = e->index < a->own->head.evq_count
+		     ? (int)syscall(SYS_eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC)
+		     : -1;
 	e->fd = fd < 0 ? -1 : fd_internal(fd);
 	if (e->fd >= 0 && evq_tell(e, 0) == 0)
 		return e;

@@ -116,6 +116,13 @@ void wait_slept(struct evq *e, int64_t slept_ns)
 
 /* ---- signals ---- */
 
+/* These end a program or come from its own instructions: no wait is interrupted by them. */
+static bool is_fault(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGTRAP ||
+	       sig == SIGABRT || sig == SIGSYS;
+}
+
 /* poll is never restarted, but recv, send, accept and connect are, if the handler that ran was
  * installed with SA_RESTART.  Which one ran can't be known; if all are of one kind it needn't. */
 static bool handlers_restart(void)
@@ -125,7 +132,7 @@ static bool handlers_restart(void)
 	bool all = true;
 
 	for (int sig = 1; sig < NSIG && all; sig++)
-		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL &&
+		if (!is_fault(sig) && sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL &&
 		    sa.sa_handler != SIG_IGN && !(sa.sa_flags & SA_RESTART))
 			all = false;
 	errno = saved;

@@ -23,6 +23,14 @@
 		}                                                                                  \
 	} while (0)
 
+/* run_NAME for cmocka out of test_NAME. */
+#define TEST(name)                                                                                 \
+	static void run_##name(void **state)                                                       \
+	{                                                                                          \
+		(void)state;                                                                       \
+		assert_int_equal(harness_run(test_##name, 30), 0);                                 \
+	}
+
 extern pid_t harness_daemon; /* of the running test */
 
 /* Runs fn in a child with a fresh daemon; 0 if it returned. */

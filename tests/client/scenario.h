@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,13 @@ static inline pthread_t start(void *(*fn)(void *), intptr_t arg)
 
 	CHECK(pthread_create(&t, NULL, fn, (void *)arg) == 0);
 	return t;
+}
+
+static inline int add(int ep, int fd, uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.fd = fd};
+
+	return epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
 }
 
 static inline uint8_t *pattern(size_t n)

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_client_process.c - threads, fork, and the death of the daemon, against a fake daemon.  Built twice: over the
+ * public API (api_names.h), and with the plain names for a run with preload.so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#include "harness.h"
+#include "scenario.h"
+
+/* ---- threads ---- */
+
+static void *shutdown_later(void *arg)
+{
+	usleep(50000);
+	CHECK(shutdown((int)(intptr_t)arg, SHUT_RD) == 0);
+	return NULL;
+}
+
+static void test_shutdown_wakes(void)
+{
+	struct pair p = make_pair(5000);
+	pthread_t t = start(shutdown_later, p.client);
+	char b;
+
+	CHECK(recv(p.client, &b, 1, 0) == 0);
+	pthread_join(t, NULL);
+}
+
+#define READERS 4
+#define SHARE	200000
+
+static void *count_thread(void *arg)
+{
+	char buf[1000];
+	intptr_t total = 0;
+	ssize_t n;
+
+	while ((n = recv((int)(intptr_t)arg, buf, sizeof(buf), 0)) > 0)
+		total += n;
+	CHECK(n == 0);
+	return (void *)total;
+}
+
+static void *send_share(void *arg)
+{
+	char buf[777] = {0};
+
+	for (int left = SHARE; left > 0;) {
+		ssize_t n = send((int)(intptr_t)arg, buf, left < 777 ? (size_t)left : 777, 0);
+
+		CHECK(n > 0);
+		left -= (int)n;
+	}
+	return NULL;
+}
+
+static void test_threads_share(void)
+{
+	struct pair p = make_pair(5000);
+	pthread_t r[READERS], w[2];
+	intptr_t total = 0;
+	void *part;
+
+	for (int i = 0; i < READERS; i++)
+		r[i] = start(count_thread, p.server);
+	for (int i = 0; i < 2; i++)
+		w[i] = start(send_share, p.client);
+	for (int i = 0; i < 2; i++)
+		pthread_join(w[i], NULL);
+	CHECK(shutdown(p.client, SHUT_WR) == 0);
+	for (int i = 0; i < READERS; i++) {
+		pthread_join(r[i], &part);
+		total += (intptr_t)part;
+	}
+	CHECK(total == 2 * SHARE);
+}
+
+static void *churn_thread(void *arg)
+{
+	struct sockaddr_in a = own_addr(5000);
+	char b;
+
+	(void)arg;
+	for (int i = 0; i < 60; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+		CHECK(write(fd, "z", 1) == 1);
+		CHECK(read(fd, &b, 1) == 1 && b == 'z');
+		CHECK(close(fd) == 0);
+	}
+	return NULL;
+}
+
+static void *accept_thread(void *arg)
+{
+	for (int i = 0; i < 180; i++) {
+		int fd = accept((int)(intptr_t)arg, NULL, NULL);
+		char b;
+
+		CHECK(fd >= 0 && read(fd, &b, 1) == 1 && write(fd, &b, 1) == 1);
+		CHECK(read(fd, &b, 1) == 0 && close(fd) == 0);
+	}
+	return NULL;
+}
+
+static void test_churn(void)
+{
+	int l = listen_at(5000);
+	pthread_t a = start(accept_thread, l), c[3];
+
+	for (int i = 0; i < 3; i++)
+		c[i] = start(churn_thread, 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(c[i], NULL);
+	pthread_join(a, NULL);
+}
+
+/* ---- processes ---- */
+
+static void reap(int count)
+{
+	while (count--) {
+		int status = -1;
+
+		CHECK(wait(&status) > 0 && status == 0);
+	}
+}
+
+static void test_fork_server(void)
+{
+	int l = listen_at(5000);
+	struct sockaddr_in a = own_addr(5000);
+	char b;
+
+	for (int i = 0; i < 5; i++) {
+		int c = socket(AF_INET, SOCK_STREAM, 0), s;
+
+		CHECK(connect(c, (struct sockaddr *)&a, sizeof(a)) == 0);
+		CHECK((s = accept(l, NULL, NULL)) >= 0);
+		if (fork() == 0) {
+			close(c);
+			close(l);
+			CHECK(read(s, &b, 1) == 1 && write(s, &b, 1) == 1);
+			exit(0);
+		}
+		CHECK(close(s) == 0);
+		CHECK(write(c, "f", 1) == 1 && read(c, &b, 1) == 1 && b == 'f');
+		CHECK(read(c, &b, 1) == 0); /* the child's exit closed it, in order */
+		CHECK(close(c) == 0);
+		reap(1);
+	}
+}
+
+static void worker(int l)
+{
+	struct pollfd f = {.fd = l, .events = POLLIN};
+	char b;
+
+	CHECK(fcntl(l, F_SETFL, O_NONBLOCK) == 0);
+	for (;;) {
+		int s;
+
+		CHECK(poll(&f, 1, -1) == 1);
+		s = accept(l, NULL, NULL);
+		if (s < 0)
+			continue;
+		CHECK(fcntl(s, F_SETFL, 0) == 0);
+		CHECK(read(s, &b, 1) == 1);
+		CHECK(write(s, &b, 1) == 1 && close(s) == 0);
+		if (b == 'q')
+			exit(0);
+	}
+}
+
+static void test_workers(void)
+{
+	int l = listen_at(5000);
+	struct sockaddr_in a = own_addr(5000);
+
+	for (int i = 0; i < 3; i++)
+		if (fork() == 0)
+			worker(l);
+	for (int i = 0; i < 33; i++) {
+		int c = socket(AF_INET, SOCK_STREAM, 0);
+		char b = i < 30 ? 'x' : 'q', back;
+
+		CHECK(connect(c, (struct sockaddr *)&a, sizeof(a)) == 0);
+		CHECK(write(c, &b, 1) == 1 && read(c, &back, 1) == 1 && back == b);
+		CHECK(close(c) == 0);
+	}
+	reap(3);
+}
+
+static void test_fork_epoll(void)
+{
+	struct pair p = make_pair(5000);
+	int ep = epoll_create1(0);
+	struct epoll_event ev[2];
+	char b;
+
+	CHECK(add(ep, p.client, EPOLLIN) == 0 && epoll_wait(ep, ev, 2, 0) == 0);
+	if (fork() == 0) {
+		CHECK(epoll_wait(ep, ev, 2, 3000) == 1 && ev[0].data.fd == p.client);
+		CHECK(read(p.client, &b, 1) == 1 && b == '1');
+		exit(0);
+	}
+	CHECK(write(p.server, "1", 1) == 1);
+	reap(1);
+	CHECK(write(p.server, "2", 1) == 1);
+	CHECK(epoll_wait(ep, ev, 2, 3000) == 1);
+	CHECK(read(p.client, &b, 1) == 1 && b == '2');
+}
+
+static void test_daemon_dies(void)
+{
+	struct pair p = make_pair(5000);
+	int ep = epoll_create1(0);
+	struct epoll_event ev[2];
+	int64_t start_ms;
+	char b;
+
+	CHECK(add(ep, p.server, EPOLLIN) == 0 && epoll_wait(ep, ev, 2, 0) == 0);
+	if (fork() == 0) {
+		usleep(100000);
+		kill(harness_daemon, SIGKILL);
+		_exit(0);
+	}
+	start_ms = now_ms();
+	CHECK(recv(p.client, &b, 1, 0) == -1 && errno == ECONNRESET);
+	CHECK(now_ms() - start_ms < 2000);
+	CHECK(epoll_wait(ep, ev, 2, 1000) == 1 && (ev[0].events & EPOLLHUP));
+	CHECK(send(p.client, &b, 1, MSG_NOSIGNAL) == -1 && errno == ECONNRESET);
+	CHECK(accept(p.listener, NULL, NULL) == -1);
+	CHECK(close(p.client) == 0);
+}
+
+/* ---- */
+
+TEST(shutdown_wakes)
+TEST(threads_share)
+TEST(churn)
+TEST(fork_server)
+TEST(workers)
+TEST(fork_epoll)
+TEST(daemon_dies)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(run_shutdown_wakes),
+		cmocka_unit_test(run_threads_share),
+		cmocka_unit_test(run_churn),
+		cmocka_unit_test(run_fork_server),
+		cmocka_unit_test(run_workers),
+		cmocka_unit_test(run_fork_epoll),
+		cmocka_unit_test(run_daemon_dies),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
