@@ -15,7 +15,7 @@ static void driver_config(const struct config_interface *c, uint32_t shard, uint
 		.shard = shard,
 		.shards = shards,
 		.queues = c->queues,
-		.mode = c->mode,
+		.mode = (enum af_xdp_mode)c->mode,
 		.require_zerocopy = c->require == CONFIG_REQUIRE_ZEROCOPY,
 		.require_native = c->require == CONFIG_REQUIRE_NATIVE,
 		.prefer_native = c->has_fault,
@@ -117,7 +117,7 @@ void interfaces_give(struct interfaces *all, uint32_t shard, struct shard_config
 		n->address_count = c->address_count;
 		n->gateway4 = c->gateway4;
 		n->gateway6 = c->gateway6;
-		n->rx_csum = c->rx_csum;
+		n->rx_csum = (enum rx_csum)c->rx_csum;
 		n->mtu = (uint32_t)c->mtu;
 		snprintf(n->name, sizeof(n->name), "%s", c->name);
 	}
