@@ -246,7 +246,7 @@ bool lab_host_turn(struct lab_host *h, ns_t now)
 {
 	struct driver *d = h->config.driver;
 	struct frame frames[FRAME_BURST_MAX];
-	uint32_t n = d->ops->rx(d, now, frames, FRAME_BURST_MAX);
+	uint32_t n = d->ops->rx(d, now, frames, h->config.burst ? h->config.burst : FRAME_BURST_MAX);
 	struct net_result r;
 	bool any = n > 0;
 

@@ -34,6 +34,7 @@ struct lab_host_config {
 	const struct tcp_rules *rules;
 	uint64_t seed;
 	uint32_t ring_bytes; /* of each stream and direction, a power of two */
+	uint32_t burst; /* frames taken in at once; 0: FRAME_BURST_MAX */
 	bool lenient; /* what a plugin does wrong is counted and clamped, not asserted */
 };
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARROW_WIDTH 22u
+#define ARROW_WIDTH 16u
 
 struct strokes {
 	const char *line, *right, *left, *cross;
@@ -25,9 +25,9 @@ static void repeat(const char *what, unsigned times)
 		fputs(what, stdout);
 }
 
-static void from_left(const struct strokes *k, const struct stage_record *r, const char *label)
+static void from_left(const struct strokes *k, int width, const struct stage_record *r, const char *label)
 {
-	printf("%10.3f  %-34s ", (double)r->at / 1e6, label);
+	printf("%10.3f  %-*s ", (double)r->at / 1e6, width, label);
 	if (r->dropped) {
 		repeat(k->line, ARROW_WIDTH / 2);
 		printf("%s", k->cross);
@@ -37,18 +37,17 @@ static void from_left(const struct strokes *k, const struct stage_record *r, con
 	}
 	repeat(k->line, ARROW_WIDTH);
 	if (r->arrived)
-		printf("%s %34s  %10.3f\n", k->right, "", (double)r->arrived / 1e6);
+		printf("%s %*s  %10.3f\n", k->right, width, "", (double)r->arrived / 1e6);
 	else
 		printf("%s\n", k->right);
 }
 
-static void from_right(const struct strokes *k, const struct stage_record *r, const char *label)
+static void from_right(const struct strokes *k, int width, const struct stage_record *r, const char *label)
 {
 	if (r->arrived)
-		printf("%10.3f  %-34s %s", (double)r->arrived / 1e6, "", k->left);
+		printf("%10.3f  %-*s %s", (double)r->arrived / 1e6, width, "", k->left);
 	else
-		printf("%10s  %-34s %s", "", r->dropped ? "                              lost" : "",
-		       r->dropped ? " " : k->left);
+		printf("%10s  %*s %s", "", width, r->dropped ? "lost" : "", r->dropped ? " " : k->left);
 	if (r->dropped) {
 		repeat(" ", ARROW_WIDTH / 2 - 1);
 		printf("%s", k->cross);
@@ -56,21 +55,35 @@ static void from_right(const struct strokes *k, const struct stage_record *r, co
 	} else {
 		repeat(k->line, ARROW_WIDTH);
 	}
-	printf(" %34s  %10.3f\n", label, (double)r->at / 1e6);
+	printf(" %*s  %10.3f\n", width, label, (double)r->at / 1e6);
+}
+
+static int widest(const struct stage *g, uint32_t from, ladder_label label, void *arg)
+{
+	char text[LADDER_LABEL_MAX];
+	size_t most = 8;
+
+	for (uint32_t i = from; i < g->count; i++) {
+		label(arg, g, i, text);
+		if (strlen(text) > most)
+			most = strlen(text);
+	}
+	return (int)most;
 }
 
 void ladder_draw(const struct stage *g, uint32_t from, ladder_label label, void *arg)
 {
 	const struct strokes *k = strokes();
 	char text[LADDER_LABEL_MAX];
+	int width = widest(g, from, label, arg);
 
-	printf("%10s  %-34s %*s  %34s  %10s\n", "ms", "A", (int)ARROW_WIDTH, "", "B", "ms");
+	printf("%10s  %-*s %*s  %*s  %10s\n", "ms", width, "A", (int)ARROW_WIDTH, "", width, "B", "ms");
 	for (uint32_t i = from; i < g->count; i++) {
 		label(arg, g, i, text);
 		if (g->record[i].from == 0)
-			from_left(k, &g->record[i], text);
+			from_left(k, width, &g->record[i], text);
 		else
-			from_right(k, &g->record[i], text);
+			from_right(k, width, &g->record[i], text);
 	}
 	if (g->missed)
 		printf("%12s... and %u more\n", "", g->missed);

@@ -120,7 +120,8 @@ static int make_rules(struct stage *g, struct plugins *plugins, char error[stati
 int stage_open(struct stage *g, const struct stage_config *c, struct plugins *plugins, bool later,
 	       char error[static CONFIG_ERROR_MAX])
 {
-	struct lab_world_config w = {.seed = 1, .mtu = 1500, .introduced = true, .see = see, .see_arg = g};
+	struct lab_world_config w = {.seed = 1, .mtu = 1500, .burst = 1, .introduced = true,
+				     .see = see, .see_arg = g};
 	struct fault_config fault = {.rate_bps = c->rate_bps, .queue = 1000};
 	int code;
 

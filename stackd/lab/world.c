@@ -35,6 +35,7 @@ static struct lab_host *make(const struct lab_world_config *c, unsigned i, struc
 		.seed = c->seed * 2 + i,
 		.ring_bytes = c->ring_bytes[i],
 		.lenient = c->lenient,
+		.burst = c->burst,
 	};
 
 	return lab_host_create(&host, now);

@@ -8,7 +8,7 @@
 
 struct lab_world_config {
 	uint64_t seed;
-	uint32_t mtu;
+	uint32_t mtu, burst; /* burst: see lab_host_config */
 	bool v6, lenient, introduced; /* introduced: see lab_world */
 	const struct tcp_rules *rules[2];
 	uint32_t ring_bytes[2];
