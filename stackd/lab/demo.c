@@ -200,7 +200,7 @@ static bool window_was_zero(const struct play *p)
 
 static void zero_window(struct play *p, struct plugins *plugins)
 {
-	struct stage_config c = {.settings = {EACH, EACH "tcp.receive-buffer=4096\n"},
+	struct stage_config c = {.settings = {EACH, EACH "tcp.receive_buffer=4096\n"},
 				 .delay_ns = ONE_WAY_NS, .ring_bytes = {0, 4096}};
 	struct stage *g = &p->stage;
 	ns_t before, last;

@@ -290,6 +290,7 @@ void sent_release(struct tcp *t);
 /* All sacked marks are taken back. */
 void sent_unsack(struct tcp_conn *c);
 void sent_mark_lost(struct tcp_conn *c, struct chunk *k);
+void sent_unmark_lost(struct tcp_conn *c); /* all of them: they were found not to be */
 /* True when it is a chunk that is in this connection's queue. */
 static inline bool sent_owns(const struct tcp_conn *c, const struct sp_chunk *k)
 {

@@ -224,6 +224,16 @@ static bool send_new(struct tcp_conn *c, uint64_t resent)
 	return true;
 }
 
+/* A plugin may want only the end of a chunk resent (a tail loss probe of a large one). */
+static struct chunk *skip_front(struct tcp_conn *c, const struct sp_pick *pick)
+{
+	struct chunk *k = (struct chunk *)(uintptr_t)pick->chunk;
+
+	if (pick->skip == 0 || pick->skip >= k->c.len || !sent_split(c, k, pick->skip))
+		return k;
+	return container_of(k->by_off.next, struct chunk, by_off);
+}
+
 static void send_data(struct tcp_conn *c)
 {
 	uint64_t resent = 0;
@@ -233,7 +243,7 @@ static void send_data(struct tcp_conn *c)
 	while (more && !paced(c)) {
 		policy_next(c, &pick);
 		if (pick.what == SP_PICK_CHUNK)
-			more = send_again(c, (struct chunk *)(uintptr_t)pick.chunk, &resent);
+			more = send_again(c, skip_front(c, &pick), &resent);
 		else
 			more = pick.what == SP_PICK_NEW && send_new(c, resent);
 	}

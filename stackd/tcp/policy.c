@@ -296,6 +296,7 @@ static void episode(struct tcp_conn *c, const struct sp_verdict *v)
 		count(n, COUNT_timeouts);
 		break;
 	case SP_UNDO:
+		sent_unmark_lost(c);
 		c->recovering = false;
 		c->undos++;
 		count(n, COUNT_undos);

@@ -174,6 +174,17 @@ void sent_mark_lost(struct tcp_conn *c, struct chunk *k)
 		c->lost_hint = k;
 }
 
+void sent_unmark_lost(struct tcp_conn *c)
+{
+	struct chunk *k;
+
+	while ((k = sent_lost(c))) {
+		k->c.lost = false;
+		c->lost_bytes -= k->c.len;
+		c->view.flight += k->c.len;
+	}
+}
+
 struct chunk *sent_lost(const struct tcp_conn *c)
 {
 	struct chunk *k = c->lost_hint ? c->lost_hint : sent_first(c);
