@@ -18,6 +18,7 @@ static const char usage[] =
 	"seed gives the same bytes on any machine.\n"
 	"\n"
 	"  scenario   the textbook's scenarios, segment by segment, with its counts\n"
+	"  sweep      goodput, time, retransmissions by recovery, loss, round trip, rate ...\n"
 	"\n"
 	"  stackd-lab COMMAND --help tells more.\n";
 
@@ -26,6 +27,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"scenario", lab_scenario},
+	{"sweep", lab_sweep},
 };
 
 int lab_usage(const char *command, const char *word, const char *text)
