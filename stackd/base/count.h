@@ -116,6 +116,7 @@
 	X(client_bad_index,       DROP,  "a client moved a ring index outside its ring") \
 	X(client_bad_message,     DROP,  "a client sent a malformed or unknown request") \
 	X(client_expelled,        FACT,  "clients disconnected for breaking the protocol") \
+	X(client_letters_lost,    FAULT, "no memory to pass on what a client asked") \
 	X(client_wakeups,         FACT,  "wake-ups sent to sleeping clients") \
 	X(shard_wakeups,          FACT,  "times that a sleeping shard was woken") \
 	X(shard_handover,         FACT,  "frames handed to the shard that owns the connection") \

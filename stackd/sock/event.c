@@ -5,17 +5,37 @@
 
 #include "sock/table.h"
 
+/* How many letters wait is for clients to decide: the ring doubles when it is full. */
+static bool letters_grow(struct sock_table *t)
+{
+	const struct memory *m = t->config.memory;
+	uint32_t old = t->letters_size;
+	struct sock_letter *wider = m->take(m->ctx, 2 * old * sizeof(*wider));
+
+	if (!wider)
+		return false;
+	for (uint32_t i = t->letters_head; i != t->letters_tail; i++)
+		wider[i & (2 * old - 1)] = t->letters[i & (old - 1)];
+	m->give(m->ctx, t->letters, old * sizeof(*t->letters));
+	t->letters = wider;
+	t->letters_size = 2 * old;
+	return true;
+}
+
 void sock_letter(struct sock_table *t, const struct sock_letter *l)
 {
-	assert(t->letters_tail - t->letters_head < t->config.letters_max);
-	t->letters[t->letters_tail++ & (t->config.letters_max - 1)] = *l;
+	if (t->letters_tail - t->letters_head == t->letters_size && !letters_grow(t)) {
+		count(t->counters, COUNT_client_letters_lost);
+		return;
+	}
+	t->letters[t->letters_tail++ & (t->letters_size - 1)] = *l;
 }
 
 bool sock_next_letter(struct sock_table *t, struct sock_letter *out)
 {
 	if (t->letters_head == t->letters_tail)
 		return false;
-	*out = t->letters[t->letters_head++ & (t->config.letters_max - 1)];
+	*out = t->letters[t->letters_head++ & (t->letters_size - 1)];
 	return true;
 }
 
@@ -157,7 +177,7 @@ static uint32_t news_received(struct sock *s, struct stackd_sock *shm)
 /* A writer that found no room hears of it when a third is free (as Linux does). */
 static uint32_t news_acked(struct sock *s, struct stackd_sock *shm)
 {
-	uint32_t limit = atomic_load_explicit(&shm->tx_limit, memory_order_relaxed);
+	uint32_t limit = s->tx_limit;
 	uint64_t tail;
 
 	s->tx_head = tcp_acked(s->conn);

@@ -85,7 +85,8 @@ void sock_init_slot(struct sock_table *t, struct sock_region *r, struct sock *s,
 	atomic_store_explicit(&shm->error, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->gen, gen, memory_order_relaxed);
 	atomic_store_explicit(&shm->shard, t->shard, memory_order_relaxed);
-	atomic_store_explicit(&shm->tx_limit, (uint32_t)r->head.tx_bytes, memory_order_relaxed);
+	s->tx_limit = (uint32_t)r->head.tx_bytes;
+	atomic_store_explicit(&shm->tx_limit, s->tx_limit, memory_order_relaxed);
 	atomic_store_explicit(&shm->state, STACKD_SOCK_OPEN, memory_order_release);
 }
 
@@ -162,7 +163,7 @@ void sock_free(struct sock_table *t, struct sock *s)
 	} else {
 		clear_client_words(shm);
 	}
-	atomic_store_explicit(&shm->gen, s->gen, memory_order_relaxed);
+	atomic_store_explicit(&shm->gen, s->gen, memory_order_release);
 	atomic_store_explicit(&s->owner, 0, memory_order_release);
 	atomic_store_explicit(&shm->state, STACKD_SOCK_FREE, memory_order_release);
 	region_unref(t, r);
@@ -187,6 +188,8 @@ static void sock_close(struct sock_table *t, struct sock_client *c, struct sock 
 			tcp_close(s->conn, s->rx_head < s->rx_tail, linger_of(s));
 		else
 			tcp_abort(s->conn);
+		break;
+	case SOCK_MOVING: /* sock_adopt ends it */
 		break;
 	case SOCK_LISTENER:
 		sock_letter(t, &(struct sock_letter){.kind = SOCK_UNLISTEN, .sock = s});
@@ -236,6 +239,16 @@ void sock_add_client(struct sock_table *t, struct sock_client *c)
 	list_push_back(&t->clients, &c->node[t->shard]);
 }
 
+/* What a client that was killed had marked as posted, but its queue is read no more: others who hold
+ * the socket would never post again. */
+static void look_again(struct sock_table *t, struct sock_client *c, struct sock *s)
+{
+	atomic_exchange(&sock_shm(s)->tx_posted, 0);
+	atomic_exchange(&sock_shm(s)->rx_posted, 0);
+	if (s->kind == SOCK_CONN && sock_take_sent(t, c, s))
+		sock_take_read(t, c, s);
+}
+
 static void let_go_all(struct sock_table *t, struct sock_client *c, struct sock_holds *h)
 {
 	for (uint32_t word = 0; word * 64 < h->region->head.sock_count; word++) {
@@ -244,8 +257,13 @@ static void let_go_all(struct sock_table *t, struct sock_client *c, struct sock_
 		for (; bits; bits &= bits - 1) {
 			uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
 
-			if (sock_owner(h->region, slot) == t->shard)
-				sock_let_go(t, c, &h->region->socks[slot], true);
+			struct sock *s = &h->region->socks[slot];
+
+			if (sock_owner(h->region, slot) != t->shard)
+				continue;
+			if (s->holders > 1)
+				look_again(t, c, s);
+			sock_let_go(t, c, s, true);
 		}
 	}
 }
@@ -263,7 +281,7 @@ void sock_remove_client(struct sock_table *t, struct sock_client *c)
 			list_unlink(&c->evq[t->shard * evqs + q].touched);
 	list_unlink(&c->node[t->shard]);
 	for (uint32_t i = t->letters_head; i != t->letters_tail; i++) {
-		struct sock_letter *l = &t->letters[i & (t->config.letters_max - 1)];
+		struct sock_letter *l = &t->letters[i & (t->letters_size - 1)];
 
 		if (l->client == c)
 			l->client = NULL;
@@ -275,6 +293,8 @@ void sock_clone_holds(struct sock_table *t, struct sock_client *parent, struct s
 	for (uint32_t i = 0; i < parent->hold_count; i++) {
 		struct sock_holds *h = &parent->holds[i];
 
+		if (!holds_of(child, h->region))
+			continue; /* the parent held nothing there when the child was made */
 		for (uint32_t slot = 0; slot < h->region->head.sock_count; slot++)
 			if (hold_bit(h, slot) && sock_owner(h->region, slot) == t->shard)
 				sock_hold(child, &h->region->socks[slot]);

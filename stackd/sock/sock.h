@@ -77,7 +77,14 @@ struct sock_options {
 	int64_t value[STACKD_OPT_COUNT];
 };
 
-enum sock_kind { SOCK_FREE = 0, SOCK_OPEN, SOCK_CONN, SOCK_LISTENER, SOCK_ENDED };
+enum sock_kind {
+	SOCK_FREE = 0,
+	SOCK_OPEN,
+	SOCK_CONN,
+	SOCK_LISTENER,
+	SOCK_ENDED,
+	SOCK_MOVING, /* its connection is on the way to the shard that owns it already */
+};
 
 /* One slot, the daemon's side. */
 struct sock {
@@ -93,6 +100,7 @@ struct sock {
 	uint64_t rx_tail, rx_head, tx_tail, tx_head; /* the last checked values */
 	uint32_t slot, gen;
 	uint32_t next_free;
+	uint32_t tx_limit; /* what the slot says */
 	_Atomic uint32_t owner; /* the shard whose it is, plus 1; 0: by sock_owner's rule */
 	uint32_t holders;
 	uint8_t kind;	   /* enum sock_kind */
@@ -139,7 +147,7 @@ struct sock_table_config {
 	const struct memory *memory;
 	struct counters *counters;
 	uint32_t shard, shards;
-	uint32_t letters_max;
+	uint32_t letters_max; /* room for so many at first, a power of two */
 	uint16_t port_min, port_max; /* ephemeral ports */
 	uint32_t port_seed;	     /* where the search starts */
 };

@@ -83,7 +83,8 @@ static void set_tx_limit(struct sock *s, int64_t value)
 		value = most;
 	if (value < 4096)
 		value = 4096;
-	atomic_store_explicit(&sock_shm(s)->tx_limit, (uint32_t)value, memory_order_relaxed);
+	s->tx_limit = (uint32_t)value;
+	atomic_store_explicit(&sock_shm(s)->tx_limit, s->tx_limit, memory_order_relaxed);
 }
 
 static void apply_option(struct sock *s, uint32_t opt, int64_t value)
@@ -164,6 +165,7 @@ static void do_shutdown(struct sock_table *t, struct sock_client *c, struct sock
 		return;
 	tcp_shutdown_write(s->conn);
 	atomic_fetch_or_explicit(&sock_shm(s)->flags, STACKD_TX_SHUT, memory_order_release);
+	sock_tell(t, &s->subs, STACKD_OUT); /* writers in other processes */
 }
 
 static void do_claim(struct sock_table *t, struct sock_client *c, struct sock *s, uint32_t gen)
@@ -225,7 +227,10 @@ static struct sock *sock_of(struct sock_table *t, struct sock_client *c, const s
 {
 	struct sock *s = sock_find(c, e->region, e->slot, e->gen);
 
-	if (!s && (e->op == STACKD_OP_CONNECT || e->op == STACKD_OP_SETOPT || e->op == STACKD_OP_SUB))
+	/* CLOSE too: only what was in use gets a new generation, and without one the client can't take
+	 * the slot again */
+	if (!s && (e->op == STACKD_OP_CONNECT || e->op == STACKD_OP_SETOPT || e->op == STACKD_OP_SUB ||
+		   e->op == STACKD_OP_CLOSE))
 		s = sock_open(t, c, e->region, e->slot, e->gen);
 	if (!s && e->op != STACKD_OP_UNSUB)
 		count(t->counters, COUNT_client_bad_handle);
@@ -268,7 +273,7 @@ void sock_submit(struct sock_table *t, struct sock_client *c, const struct stack
 	owner = sock_owner(r, e->slot);
 	if (for_all)
 		submit_listener_sub(t, c, s, e);
-	else if (owner != t->shard)
+	else if (owner != t->shard || s->kind == SOCK_MOVING) /* to ourselves: behind what is on its way */
 		sock_letter(t, &(struct sock_letter){
 				       .kind = SOCK_TO_SHARD, .shard = owner, .client = c, .sqe = *e});
 	else if (e->op == STACKD_OP_CLAIM)
@@ -279,7 +284,7 @@ void sock_submit(struct sock_table *t, struct sock_client *c, const struct stack
 
 static bool letters_room(const struct sock_table *t)
 {
-	return t->config.letters_max - (t->letters_tail - t->letters_head) > t->config.letters_max / 2;
+	return t->letters_tail - t->letters_head < t->config.letters_max / 2;
 }
 
 static bool poll_client(struct sock_table *t, struct sock_client *c, ns_t now)
@@ -298,6 +303,7 @@ static bool poll_client(struct sock_table *t, struct sock_client *c, ns_t now)
 	for (uint32_t i = 0; i < ready && i < SOCK_BURST && letters_room(t); i++) {
 		struct stackd_sqe e = q->entry[head & (h->sq_entries - 1)];
 
+		atomic_signal_fence(memory_order_seq_cst); /* the compiler can't look there again */
 		c->sq_head[t->shard] = ++head;
 		sock_submit(t, c, &e, false, now);
 		if (atomic_load_explicit(&c->expelled, memory_order_relaxed))

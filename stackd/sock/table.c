@@ -21,6 +21,7 @@ struct sock_table *sock_table_create(const struct sock_table_config *config)
 	t->counters = config->counters;
 	t->shard = config->shard;
 	t->rover = config->port_seed;
+	t->letters_size = config->letters_max;
 	t->letters = m->take(m->ctx, config->letters_max * sizeof(*t->letters));
 	if (!t->letters) {
 		m->give(m->ctx, t, sizeof(*t));
@@ -39,7 +40,7 @@ void sock_table_destroy(struct sock_table *t)
 
 	pool_destroy(&t->subs);
 	pool_destroy(&t->options);
-	m->give(m->ctx, t->letters, t->config.letters_max * sizeof(*t->letters));
+	m->give(m->ctx, t->letters, t->letters_size * sizeof(*t->letters));
 	m->give(m->ctx, t, sizeof(*t));
 }
 
@@ -66,6 +67,7 @@ void sock_depart(struct sock_table *t, struct sock *s, uint32_t to_shard)
 		pool_give(&t->options, s->options);
 	s->options = NULL;
 	s->conn = NULL;
+	s->kind = SOCK_MOVING;
 	t->used--;
 	atomic_store_explicit(&sock_shm(s)->shard, to_shard, memory_order_relaxed);
 	atomic_store_explicit(&s->owner, to_shard + 1, memory_order_release);
@@ -79,7 +81,10 @@ void sock_adopt(struct sock_table *t, struct sock *s, struct tcp_conn *conn)
 	count(t->counters, COUNT_shard_adopted);
 	s->conn = conn;
 	if (conn) {
+		s->kind = SOCK_CONN;
 		tcp_set_user(conn, s);
+		if (s->holders == 0)
+			tcp_abort(conn);
 		return;
 	}
 	s->kind = SOCK_ENDED;

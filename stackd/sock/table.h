@@ -19,7 +19,8 @@ struct sock_table {
 	bool poll_more; /* a burst was cut short */
 	struct pool subs, options;
 	struct list touched; /* event queues with news, by sock_evq.touched */
-	struct sock_letter *letters; /* ring of config.letters_max, a power of two */
+	struct sock_letter *letters; /* ring of letters_size, a power of two */
+	uint32_t letters_size;
 	uint32_t letters_head, letters_tail;
 };
 
