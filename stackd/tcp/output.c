@@ -234,10 +234,20 @@ static struct chunk *skip_front(struct tcp_conn *c, const struct sp_pick *pick)
 	return container_of(k->by_off.next, struct chunk, by_off);
 }
 
+/* Recovery wants nothing sent though there is more and the peer would take it: a window of its own
+ * (snd_una + cwnd) stops it, and cwnd may grow on as if we had stopped. */
+static void stopped_by_plugin(struct tcp_conn *c)
+{
+	const struct sp_conn *v = &c->view;
+
+	if (v->snd_nxt < v->snd_end && v->snd_nxt < v->snd_limit && v->snd_nxt >= v->snd_una + v->cwnd)
+		stopped_by_cwnd(c);
+}
+
 static void send_data(struct tcp_conn *c)
 {
 	uint64_t resent = 0;
-	struct sp_pick pick;
+	struct sp_pick pick = {.what = SP_PICK_NEW};
 	bool more = true;
 
 	while (more && !paced(c)) {
@@ -247,6 +257,8 @@ static void send_data(struct tcp_conn *c)
 		else
 			more = pick.what == SP_PICK_NEW && send_new(c, resent);
 	}
+	if (pick.what == SP_PICK_NOTHING)
+		stopped_by_plugin(c);
 	c->allowance = 0;
 	c->push_now = false;
 }

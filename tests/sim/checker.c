@@ -106,7 +106,7 @@ static void sent_data(struct checker *c, unsigned host, uint64_t now, const stru
 {
 	struct checker_side *me = &c->side[host];
 	int64_t off = offset(me->iss, s->seq), end = off + s->len + !!(s->flags & SEEN_FIN);
-	bool probe = s->len + !!(s->flags & SEEN_FIN) == 1 && off == me->acked;
+	bool probe = end - off == 1 && end <= me->limit + 1;
 
 	if (off < me->acked && c->prompt)
 		violation(c, host, now, "data at %lld, but %lld is acknowledged", (ll)off, (ll)me->acked);
@@ -246,7 +246,9 @@ static void came(struct checker *c, unsigned host, uint64_t now, const struct se
 		return;
 	/* RFC 9293 3.10.7.4: the ACK of an unacceptable segment counts for nothing */
 	if (s->flags & SEEN_ACK && me->syn && acceptable(c, host, s)) {
-		if (ack > me->acked)
+		/* with what came in the same burst its number may already be an old one */
+		if (ack > me->acked && (s->flags & SEEN_SYN || offset(peer->iss, s->seq) >= me->came_end ||
+					s->len > 0 || s->flags & SEEN_FIN))
 			me->acked = ack;
 		if (edge > me->limit)
 			me->limit = edge;
