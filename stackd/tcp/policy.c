@@ -531,7 +531,9 @@ uint32_t policy_report(struct tcp_conn *c, struct sp_range *out, uint32_t max)
 
 void policy_describe(const struct tcp_conn *c, char out[KIND_MAX][96])
 {
-	struct sp_conn view = c->view;
+	/* the view itself, not a copy: the host's functions find the connection around it */
+	struct sp_conn *view = &((struct tcp_conn *)(uintptr_t)c)->view;
+	const void *params = view->params;
 	int (*describe)(const struct sp_conn *, const void *, char *, size_t);
 
 	for (unsigned i = 0; i < KIND_MAX; i++) {
@@ -542,8 +544,9 @@ void policy_describe(const struct tcp_conn *c, char out[KIND_MAX][96])
 			   : i == KIND_ACK ? ack_ops(c)->describe
 			   : i == KIND_CC  ? cc_ops(c)->describe
 					   : recovery_ops(c)->describe;
-		view.params = c->plugin[i].params;
+		view->params = c->plugin[i].params;
 		if (describe)
-			describe(&view, c->plugin_state[i], out[i], sizeof(out[i]));
+			describe(view, c->plugin_state[i], out[i], sizeof(out[i]));
 	}
+	view->params = params;
 }
