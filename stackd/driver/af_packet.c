@@ -19,6 +19,16 @@
 
 #define RCVBUF_WANTED (4u << 20)
 
+static int tx(struct driver *d, ns_t now, const struct tx_frame *f)
+{
+	return afp_tx_take(&af_packet_of(d)->tx, now, f);
+}
+
+static void flush(struct driver *d, ns_t now)
+{
+	afp_tx_flush(&af_packet_of(d)->tx, now);
+}
+
 static ns_t earliest(struct driver *d)
 {
 	const struct af_packet *a = af_packet_of(d);
@@ -51,7 +61,7 @@ static void close_all(struct driver *d)
 	struct af_packet *a = af_packet_of(d);
 
 	afp_rx_close(a);
-	afp_tx_close(a);
+	afp_tx_close(&a->tx);
 	if (a->shield >= 0)
 		close(a->shield);
 	if (a->sock >= 0)
@@ -62,15 +72,15 @@ static void close_all(struct driver *d)
 static const struct driver_ops ops = {
     .rx = afp_rx,
     .rx_release = afp_rx_release,
-    .tx = afp_tx,
-    .flush = afp_flush,
+    .tx = tx,
+    .flush = flush,
     .rx_ready = afp_rx_ready,
     .deadline = earliest,
     .stats = read_stats,
     .close = close_all,
 };
 
-static void declare(struct af_packet *a, const struct afp_device *device)
+static void declare(struct af_packet *a, const struct device *device)
 {
 	struct driver_caps *caps = &a->driver.caps;
 	uint32_t rcvbuf = afp_socket_rcvbuf(a->sock);
@@ -100,8 +110,8 @@ static void declare(struct af_packet *a, const struct afp_device *device)
 int af_packet_open(const struct driver_config *config, struct driver **out,
 		   char error[static DRIVER_ERROR_MAX])
 {
-	struct afp_device device;
-	int e = afp_device_read(config->interface, &device, error);
+	struct device device;
+	int e = device_read(config->interface, &device, error);
 
 	if (e < 0)
 		return e;
@@ -113,7 +123,7 @@ int af_packet_open(const struct driver_config *config, struct driver **out,
 	a->driver.ops = &ops;
 	a->shield = -1;
 	a->sock = e = afp_socket_open(config, &device, error);
-	if (e < 0 || (e = afp_rx_open(a, error)) < 0 || (e = afp_tx_open(a, error)) < 0) {
+	if (e < 0 || (e = afp_rx_open(a, error)) < 0 || (e = afp_tx_open(&a->tx, a->sock, device.mtu, error)) < 0) {
 		close_all(&a->driver);
 		return e;
 	}

@@ -67,10 +67,10 @@ static int attach_addresses(int sock, const struct driver_config *config)
 			     afp_filter_build(config->addresses, config->address_count, code));
 }
 
-static int bind_to(int sock, int ifindex)
+static int bind_to(int sock, int ifindex, uint16_t protocol)
 {
 	struct sockaddr_ll at = {
-	    .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex};
+	    .sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = ifindex};
 
 	return bind(sock, (struct sockaddr *)&at, sizeof(at)) < 0 ? -errno : 0;
 }
@@ -118,7 +118,7 @@ static int join_groups(int sock, int ifindex, const struct driver_config *config
 
 /* Nothing is let in before the socket stands in its fanout group: until then it would get every
  * frame, the other shards' too. */
-static int set_up(int sock, const struct driver_config *config, const struct afp_device *device,
+static int set_up(int sock, const struct driver_config *config, const struct device *device,
 		  const char **step)
 {
 	int e;
@@ -135,7 +135,7 @@ static int set_up(int sock, const struct driver_config *config, const struct afp
 	if ((e = attach_nothing(sock)) < 0)
 		return e;
 	*step = "bind";
-	if ((e = bind_to(sock, device->ifindex)) < 0)
+	if ((e = bind_to(sock, device->ifindex, ETH_P_ALL)) < 0)
 		return e;
 	*step = "PACKET_FANOUT";
 	if (config->shards > 1 && (e = join_fanout(sock, device->ifindex)) < 0)
@@ -147,28 +147,64 @@ static int set_up(int sock, const struct driver_config *config, const struct afp
 	return attach_addresses(sock, config);
 }
 
-int afp_socket_open(const struct driver_config *config, const struct afp_device *device,
+/* Protocol 0: nothing is received. */
+static int set_up_sender(int sock, const struct device *device, const char **step)
+{
+	int e;
+
+	set_size(sock, SO_SNDBUFFORCE, SO_SNDBUF, SNDBUF_BYTES);
+	*step = "PACKET_VNET_HDR";
+	if ((e = set(sock, SOL_PACKET, PACKET_VNET_HDR, 1)) < 0)
+		return e;
+	*step = "bind";
+	return bind_to(sock, device->ifindex, 0);
+}
+
+static int open_bare(char error[static DRIVER_ERROR_MAX])
+{
+	int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int e = sock < 0 ? -errno : 0;
+
+	if (e == -EPERM)
+		snprintf(error, DRIVER_ERROR_MAX,
+			 "AF_PACKET needs CAP_NET_RAW: run as root, or give it (setcap "
+			 "cap_net_raw,cap_net_admin+ep)");
+	else if (e < 0)
+		snprintf(error, DRIVER_ERROR_MAX, "no AF_PACKET socket: %s", strerror(-e));
+	return e < 0 ? e : sock;
+}
+
+/* The socket when it is set up, or what came of the step that failed. */
+static int finish(int sock, int e, const char *interface, const char *step,
+		  char error[static DRIVER_ERROR_MAX])
+{
+	if (e == 0)
+		return sock;
+	snprintf(error, DRIVER_ERROR_MAX, "AF_PACKET on %s: %s: %s", interface, step, strerror(-e));
+	close(sock);
+	return e;
+}
+
+int afp_socket_open(const struct driver_config *config, const struct device *device,
 		    char error[static DRIVER_ERROR_MAX])
 {
 	const char *step = "";
-	int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int sock = open_bare(error);
 
-	if (sock < 0) {
-		int e = -errno;
-		if (e == -EPERM)
-			snprintf(error, DRIVER_ERROR_MAX,
-				 "AF_PACKET needs CAP_NET_RAW: run as root, or give it (setcap "
-				 "cap_net_raw,cap_net_admin+ep)");
-		else
-			snprintf(error, DRIVER_ERROR_MAX, "no AF_PACKET socket: %s", strerror(-e));
-		return e;
-	}
+	if (sock < 0)
+		return sock;
 	int e = set_up(sock, config, device, &step);
-	if (e < 0) {
-		snprintf(error, DRIVER_ERROR_MAX, "AF_PACKET on %s: %s: %s", config->interface,
-			 step, strerror(-e));
-		close(sock);
-		return e;
-	}
-	return sock;
+	return finish(sock, e, config->interface, step, error);
+}
+
+int afp_send_socket_open(const char *interface, const struct device *device,
+			 char error[static DRIVER_ERROR_MAX])
+{
+	const char *step = "";
+	int sock = open_bare(error);
+
+	if (sock < 0)
+		return sock;
+	int e = set_up_sender(sock, device, &step);
+	return finish(sock, e, interface, step, error);
 }

@@ -18,8 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
-#include "driver/af_packet.h"
+#include "driver/af_packet_tx.h"
 
 #define PARK_BYTES   ((size_t)AFP_PARKED_MAX * AFP_BUFFER_BYTES)
 #define RETRY_NS     (500 * NS_PER_US)
@@ -30,14 +31,15 @@ static_assert(offsetof(struct afp_tx_slot, head) ==
 		  offsetof(struct afp_tx_slot, vnet) + sizeof(struct virtio_net_hdr),
 	      "vnet header and head are one piece");
 
-int afp_tx_open(struct af_packet *a, char error[static DRIVER_ERROR_MAX])
+int afp_tx_open(struct afp_tx *tx, int sock, uint32_t mtu, char error[static DRIVER_ERROR_MAX])
 {
-	struct afp_tx *tx = &a->tx;
-	int e = afp_ring_open(&tx->ring, AFP_TX_SLOTS, 2 * AFP_TX_SLOTS, a->sock, error);
+	int e = afp_ring_open(&tx->ring, AFP_TX_SLOTS, 2 * AFP_TX_SLOTS, sock, error);
 
 	if (e < 0)
 		return e;
 	tx->ring_open = true;
+	tx->sock = sock;
+	tx->mtu = mtu;
 	tx->retry_at = NS_NEVER;
 	tx->slots = calloc(AFP_TX_SLOTS, sizeof(*tx->slots));
 	void *park =
@@ -52,10 +54,8 @@ int afp_tx_open(struct af_packet *a, char error[static DRIVER_ERROR_MAX])
 	return 0;
 }
 
-void afp_tx_close(struct af_packet *a)
+void afp_tx_close(struct afp_tx *tx)
 {
-	struct afp_tx *tx = &a->tx;
-
 	if (tx->ring_open)
 		io_uring_queue_exit(&tx->ring);
 	free(tx->slots);
@@ -104,20 +104,19 @@ static void queue_send(struct afp_tx *tx, uint32_t index)
 	io_uring_sqe_set_data64(sqe, index);
 }
 
-int afp_tx(struct driver *d, ns_t now, const struct tx_frame *f)
+int afp_tx_take(struct afp_tx *tx, ns_t now, const struct tx_frame *f)
 {
-	struct afp_tx *tx = &af_packet_of(d)->tx;
 	uint32_t len = f->head_len;
 
 	assert(f->data_count <= 2 && f->head_len >= ETH_HLEN);
 	assert(f->gso_size == 0 || (f->csum_partial && f->csum_start + 20u <= f->head_len));
 	for (uint32_t i = 0; i < f->data_count; i++)
 		len += f->data[i].len;
-	if (len > d->caps.gso_max || f->head_len > AFP_TX_HEAD_MAX ||
-	    (f->gso_size == 0 && len > d->caps.mtu + ETH_HLEN))
+	if (len > FRAME_GSO_MAX || f->head_len > AFP_TX_HEAD_MAX ||
+	    (f->gso_size == 0 && len > tx->mtu + ETH_HLEN))
 		return -EMSGSIZE;
 	if (tx->taken == AFP_TX_SLOTS)
-		afp_flush(d, now);
+		afp_tx_flush(tx, now);
 	if (tx->parked_count > 0)
 		return -ENOBUFS;
 	fill(&tx->slots[tx->taken], f, len);
@@ -153,13 +152,11 @@ static void failed(struct afp_tx *tx, const struct afp_tx_slot *slot, int error)
 }
 
 /* Sends the parked frames in their order, as far as there is room. */
-static void unpark(struct af_packet *a)
+static void unpark(struct afp_tx *tx)
 {
-	struct afp_tx *tx = &a->tx;
-
 	while (tx->parked_count > 0) {
 		const struct afp_parked *p = &tx->parked[tx->parked_head];
-		ssize_t n = send(a->sock, p->bytes, p->len, MSG_DONTWAIT);
+		ssize_t n = send(tx->sock, p->bytes, p->len, MSG_DONTWAIT);
 		if (n < 0 && worth_retrying(-errno))
 			return;
 		if (n < 0) {
@@ -202,13 +199,10 @@ static void submit(struct afp_tx *tx)
 	tx->taken = 0;
 }
 
-void afp_flush(struct driver *d, ns_t now)
+void afp_tx_flush(struct afp_tx *tx, ns_t now)
 {
-	struct af_packet *a = af_packet_of(d);
-	struct afp_tx *tx = &a->tx;
-
 	if (tx->parked_count > 0)
-		unpark(a);
+		unpark(tx);
 	if (tx->taken > 0)
 		submit(tx);
 	tx->retry_at = tx->parked_count > 0 ? now + RETRY_NS : NS_NEVER;

@@ -57,6 +57,7 @@ struct af_xdp {
 	struct xdp_interface *interface;
 	struct xdp_queue *queue[STACKD_XDP_QUEUES_MAX]; /* sending uses the first */
 	uint32_t queue_count, next_queue;
+	struct xdp_sender *sender; /* NULL: the first queue's socket sends */
 	uint32_t tx_taken; /* descriptors written since the last flush */
 	ns_t retry_at;     /* NS_NEVER: the kernel took all that was given */
 	struct driver_stats stats;
@@ -92,5 +93,14 @@ bool xdp_rx_ready(struct driver *, ns_t now);
 /* af_xdp_tx.c */
 int xdp_tx(struct driver *, ns_t now, const struct tx_frame *);
 void xdp_flush(struct driver *, ns_t now);
+
+/* af_xdp_sender.c: sending beside the AF_XDP sockets.  0 or -errno with a sentence. */
+int xdp_sender_open(const char *interface, const struct device *, struct xdp_sender **out,
+		    char error[static DRIVER_ERROR_MAX]);
+void xdp_sender_close(struct xdp_sender *);
+int xdp_sender_tx(struct driver *, ns_t now, const struct tx_frame *);
+void xdp_sender_flush(struct driver *, ns_t now);
+ns_t xdp_sender_deadline(struct driver *);
+void xdp_sender_stats(const struct xdp_sender *, struct driver_stats *);
 
 #endif

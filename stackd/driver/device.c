@@ -44,6 +44,14 @@ static uint16_t read_queues(int fd, struct ifreq *r)
 	return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
 }
 
+static bool read_tso(int fd, struct ifreq *r)
+{
+	struct ethtool_value tso = {.cmd = ETHTOOL_GTSO};
+
+	r->ifr_data = (void *)&tso;
+	return ioctl(fd, SIOCETHTOOL, r) == 0 && tso.data;
+}
+
 static int read_fields(int fd, struct ifreq *r, struct device *out)
 {
 	if (ioctl(fd, SIOCGIFINDEX, r) < 0)
@@ -61,6 +69,7 @@ static int read_fields(int fd, struct ifreq *r, struct device *out)
 		return -errno;
 	out->up = r->ifr_flags & IFF_UP;
 	out->queues = read_queues(fd, r);
+	out->tso = read_tso(fd, r);
 	return 0;
 }
 

@@ -10,6 +10,7 @@ struct device {
 	uint32_t mtu;
 	uint16_t queues;
 	bool up;
+	bool tso; /* it cuts large TCP frames itself */
 	uint8_t mac[6];
 };
 
