@@ -5,7 +5,8 @@
  * frames, because a veth keeps its peer's segmentation offload only then and its 64 KB frames are
  * worth more than the cheaper entry; native copy where MTU-size frames are wanted anyway.
  *
- * Shard s of n has the queues q with q % n == s, one socket each; it sends on the first. */
+ * Shard s of n has the queues q with q % n == s, one socket each.  It sends on the first, or where
+ * nothing is zero-copy through a packet socket beside them (af_xdp_sender.c). */
 #include <errno.h>
 #include <linux/if_xdp.h>
 #include <stdio.h>
@@ -40,6 +41,8 @@ static void xdp_stats(struct driver *d, struct driver_stats *out)
 		out->rx_dropped += s.rx_dropped + s.rx_ring_full;
 		out->tx_dropped += s.tx_invalid_descs;
 	}
+	if (x->sender)
+		xdp_sender_stats(x->sender, out);
 }
 
 static void close_queues(struct af_xdp *x)
@@ -55,6 +58,8 @@ static void xdp_close(struct driver *d)
 {
 	struct af_xdp *x = af_xdp_of(d);
 
+	if (x->sender)
+		xdp_sender_close(x->sender);
 	close_queues(x);
 	xdp_interface_put(x->interface);
 	free(x);
@@ -67,6 +72,17 @@ static const struct driver_ops xdp_ops = {
     .flush = xdp_flush,
     .rx_ready = xdp_rx_ready,
     .deadline = xdp_deadline,
+    .stats = xdp_stats,
+    .close = xdp_close,
+};
+
+static const struct driver_ops xdp_sender_ops = {
+    .rx = xdp_rx,
+    .rx_release = xdp_rx_release,
+    .tx = xdp_sender_tx,
+    .flush = xdp_sender_flush,
+    .rx_ready = xdp_rx_ready,
+    .deadline = xdp_sender_deadline,
     .stats = xdp_stats,
     .close = xdp_close,
 };
@@ -124,6 +140,14 @@ static unsigned make_plans(const struct driver_config *c, uint32_t mtu,
 	return n;
 }
 
+static void add_reason(struct xdp_interface *i, const char *why)
+{
+	size_t used = strlen(i->why_not_better);
+
+	snprintf(i->why_not_better + used, sizeof(i->why_not_better) - used, "%s%s",
+		 used ? "; " : "", why);
+}
+
 /* The first plan that the device takes; the reasons of those before it are kept. */
 static int open_by_plan(struct af_xdp *x, const struct driver_config *c,
 			const struct device *device, uint32_t queues,
@@ -135,8 +159,6 @@ static int open_by_plan(struct af_xdp *x, const struct driver_config *c,
 	int err = -EOPNOTSUPP;
 
 	for (unsigned p = 0; p < n; p++) {
-		size_t used = strlen(i->why_not_better);
-
 		err = open_queues(x, c, queues, &plans[p], error);
 		if (err == 0) {
 			err = xdp_interface_attach(i, &plans[p], error);
@@ -146,15 +168,13 @@ static int open_by_plan(struct af_xdp *x, const struct driver_config *c,
 		}
 		if (err == -EPERM || err == -EBUSY)
 			break;
-		snprintf(i->why_not_better + used, sizeof(i->why_not_better) - used, "%s%s",
-			 used ? "; " : "", error);
+		add_reason(i, error);
 	}
 	return err;
 }
 
 static void explain_choice(struct xdp_interface *i, const struct driver_config *c)
 {
-	size_t used = strlen(i->why_not_better);
 	const char *why = NULL;
 
 	if (c->mode == AF_XDP_GENERIC)
@@ -162,8 +182,19 @@ static void explain_choice(struct xdp_interface *i, const struct driver_config *
 	else if (!i->plan.native && !c->prefer_native)
 		why = "native mode without it would cut a veth peer's 64 KB frames to the MTU";
 	if (why)
-		snprintf(i->why_not_better + used, sizeof(i->why_not_better) - used, "%s%s",
-			 used ? "; " : "", why);
+		add_reason(i, why);
+}
+
+/* Not where MTU-size frames are wanted, and never a reason to fail. */
+static void open_sender(struct af_xdp *x, const struct driver_config *c,
+			const struct device *device)
+{
+	char why[DRIVER_ERROR_MAX];
+
+	if (x->interface->plan.zero_copy || c->prefer_native)
+		return;
+	if (xdp_sender_open(c->interface, device, &x->sender, why) < 0)
+		add_reason(x->interface, why);
 }
 
 static const char *mode_name(const struct xdp_plan *plan)
@@ -179,13 +210,14 @@ static void declare_caps(struct af_xdp *x, const struct device *device, uint32_t
 	const struct xdp_plan *plan = &x->interface->plan;
 
 	caps->mtu = device->mtu;
-	caps->gso_max = device->mtu + ETH_LEN;
+	caps->gso_max = x->sender ? FRAME_GSO_MAX : device->mtu + ETH_LEN;
+	caps->tx_csum = x->sender;
 	caps->zero_copy = plan->zero_copy;
 	caps->queues = (uint16_t)queues;
 	memcpy(caps->mac, device->mac, sizeof(caps->mac));
 	strcpy(caps->name, "af_xdp");
-	snprintf(caps->mode, sizeof(caps->mode), "%.16s need-wakeup%.3s", mode_name(plan),
-		 plan->multi_buffer ? " sg" : "");
+	snprintf(caps->mode, sizeof(caps->mode), "%.16s%.3s%s", mode_name(plan),
+		 plan->multi_buffer ? " sg" : "", x->sender ? ", sends by af_packet" : "");
 	snprintf(caps->why_not_better, sizeof(caps->why_not_better), "%s",
 		 x->interface->why_not_better);
 }
@@ -276,7 +308,8 @@ int af_xdp_open(const struct driver_config *c, struct driver **out,
 	err = open_shard(x, c, &device, queues, error);
 	if (err)
 		goto put;
-	x->driver.ops = &xdp_ops;
+	open_sender(x, c, &device);
+	x->driver.ops = x->sender ? &xdp_sender_ops : &xdp_ops;
 	declare_caps(x, &device, queues);
 	*out = &x->driver;
 	return 0;

@@ -56,7 +56,7 @@ struct driver_caps {
 	uint16_t queues; /* of the interface */
 	uint8_t mac[6];
 	char name[24]; /* "af_xdp", "af_packet", "pair"; "faulty+af_xdp" for a wrapped one */
-	char mode[32]; /* "native copy need-wakeup", "io_uring vnet", ... */
+	char mode[48]; /* "native zero-copy", "io_uring multishot, vnet header", ... */
 	char why_not_better[160];
 };
 

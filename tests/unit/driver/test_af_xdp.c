@@ -134,23 +134,27 @@ static void test_steering(void **state)
 	check_steering(AF_XDP_NATIVE);
 }
 
-static void check_tx(enum af_xdp_mode mode, uint32_t payload_max)
+#define BATCH 200u
+
+/* Frames of all sizes, 3,000 of them in batches: each arrives whole and in order. */
+static void check_tx(struct driver *d, uint32_t payload_max)
 {
-	struct driver *d = open_driver(mode);
+	static uint8_t out[BATCH][9014], in[70000];
 	int far = open_packet(FAR, 0);
 	uint32_t sent = 0, got = 0;
 	ns_t end = now_ns() + 10 * NS_PER_S;
-	static uint8_t in[70000];
+	struct driver_stats stats;
+	struct tx_frame large = {.head = buf, .head_len = 54, .data_count = 1};
 
 	while (got < 3000 && now_ns() < end) {
-		for (int i = 0; i < 200 && sent < 3000; i++) {
+		for (uint32_t i = 0; i < BATCH && sent < 3000; i++) {
 			struct test_frame t = {.seq = sent,
 					       .payload = 6 + sent % (payload_max - 5)};
-			uint32_t len = test_build(buf, &t), rest = len - 54;
-			struct tx_frame f = {.head = buf, .head_len = 54, .data_count = 2};
+			uint32_t len = test_build(out[i], &t), rest = len - 54;
+			struct tx_frame f = {.head = out[i], .head_len = 54, .data_count = 2};
 
-			f.data[0] = (struct span){buf + 54, rest / 3};
-			f.data[1] = (struct span){buf + 54 + rest / 3, rest - rest / 3};
+			f.data[0] = (struct span){out[i] + 54, rest / 3};
+			f.data[1] = (struct span){out[i] + 54 + rest / 3, rest - rest / 3};
 			if (d->ops->tx(d, now_ns(), &f) == -ENOBUFS)
 				break;
 			sent++;
@@ -168,13 +172,33 @@ static void check_tx(enum af_xdp_mode mode, uint32_t payload_max)
 		}
 	}
 	assert_int_equal(got, 3000);
-	{
-		struct tx_frame f = {.head = buf, .head_len = 54, .data_count = 1};
-
-		f.data[0] = (struct span){buf, d->caps.gso_max - 53};
-		assert_int_equal(d->ops->tx(d, 0, &f), -EMSGSIZE);
-	}
+	large.data[0] = (struct span){in, d->caps.gso_max - 53};
+	assert_int_equal(d->ops->tx(d, 0, &large), -EMSGSIZE);
+	d->ops->stats(d, &stats);
+	assert_int_equal(stats.tx_frames, 3000);
+	assert_int_equal(stats.tx_dropped, 0);
 	close(far);
+}
+
+/* By the AF_XDP socket, as where MTU-size frames are wanted, and by the packet socket beside it. */
+static void check_senders(enum af_xdp_mode mode, uint32_t mtu)
+{
+	struct driver_config c = config(mode);
+	char error[DRIVER_ERROR_MAX] = "";
+	struct driver *d = NULL;
+
+	c.prefer_native = true;
+	assert_int_equal(af_xdp_open(&c, &d, error), 0);
+	assert_null(strstr(d->caps.mode, "af_packet"));
+	assert_false(d->caps.tx_csum);
+	assert_int_equal(d->caps.gso_max, mtu + 14);
+	check_tx(d, mtu - 40);
+	d->ops->close(d);
+	d = open_driver(mode);
+	assert_non_null(strstr(d->caps.mode, "sends by af_packet"));
+	assert_true(d->caps.tx_csum);
+	assert_int_equal(d->caps.gso_max, FRAME_GSO_MAX);
+	check_tx(d, mtu - 40);
 	d->ops->close(d);
 }
 
@@ -182,8 +206,49 @@ static void test_tx(void **state)
 {
 	(void)state;
 	make_veth(1, 1500);
-	check_tx(AF_XDP_GENERIC, 1460);
-	check_tx(AF_XDP_NATIVE, 1460);
+	check_senders(AF_XDP_GENERIC, 1500);
+	check_senders(AF_XDP_NATIVE, 1500);
+}
+
+/* One frame of 64 KB out, as one, its checksum left to the far end; and nothing that the sender
+ * sends or that passes by comes in on it. */
+static void test_tx_large(void **state)
+{
+	static uint8_t in[70000];
+	struct test_frame t = {.seq = 1, .payload = 60000};
+	struct virtio_net_hdr vnet;
+	struct driver *d;
+	int far;
+
+	(void)state;
+	make_veth(1, 1500);
+	d = open_driver(AF_XDP_AUTO);
+	far = open_packet(FAR, 1);
+	{
+		uint32_t len = test_build(buf, &t);
+		struct tx_frame f = {.head = buf,
+				     .head_len = 54,
+				     .csum_start = 34,
+				     .csum_offset = 16,
+				     .gso_size = 1460,
+				     .csum_partial = true,
+				     .data_count = 1};
+
+		test_make_partial(buf, &t);
+		f.data[0] = (struct span){buf + 54, len - 54};
+		assert_int_equal(d->ops->tx(d, now_ns(), &f), 0);
+		d->ops->flush(d, now_ns());
+		assert_true(d->ops->deadline(d) == NS_NEVER);
+		assert_int_equal(recv(far, in, sizeof(in), MSG_DONTWAIT), len + sizeof(vnet));
+		memcpy(&vnet, in, sizeof(vnet));
+		assert_int_equal(vnet.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+		assert_int_equal(vnet.gso_size, 1460);
+		assert_true(vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
+		assert_memory_equal(in + sizeof(vnet), buf, len);
+	}
+	expect_nothing(d);
+	close(far);
+	d->ops->close(d);
 }
 
 static void test_large_mtu(void **state)
@@ -199,7 +264,7 @@ static void test_large_mtu(void **state)
 		struct frame f;
 		int far;
 
-		check_tx(mode, 8960);
+		check_senders(mode, 9000);
 		d = open_driver(mode);
 		far = open_packet(FAR, 0);
 		test_build(buf, &t);
@@ -229,7 +294,7 @@ static void test_super_frames(void **state)
 	(void)state;
 	make_veth(1, 1500);
 	d = open_driver(AF_XDP_AUTO);
-	assert_string_equal(d->caps.mode, "generic copy need-wakeup sg");
+	assert_string_equal(d->caps.mode, "generic copy sg, sends by af_packet");
 	assert_non_null(strstr(d->caps.why_not_better, "zero-copy"));
 	far = open_packet(FAR, 1);
 	for (uint32_t i = 0; i < 500; i++) {
@@ -376,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rx),           cmocka_unit_test(test_steering),
 	    cmocka_unit_test(test_tx),           cmocka_unit_test(test_large_mtu),
+	    cmocka_unit_test(test_tx_large),
 	    cmocka_unit_test(test_super_frames), cmocka_unit_test(test_overflow),
 	    cmocka_unit_test(test_flood),
 	};
