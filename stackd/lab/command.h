@@ -9,6 +9,7 @@ enum { LAB_DIFFERS = 1, LAB_USAGE = 2 };
 
 int lab_scenario(int argc, char **argv);
 int lab_sweep(int argc, char **argv);
+int lab_conform(int argc, char **argv);
 
 /* --help: prints the text and returns 0; any other word: says that it is unknown, prints the text to
  * stderr and returns LAB_USAGE. */

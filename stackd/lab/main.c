@@ -19,6 +19,7 @@ static const char usage[] =
 	"\n"
 	"  scenario   the textbook's scenarios, segment by segment, with its counts\n"
 	"  sweep      goodput, time, retransmissions by recovery, loss, round trip, rate ...\n"
+	"  conform    puts a plugin file to the test, rule by rule\n"
 	"\n"
 	"  stackd-lab COMMAND --help tells more.\n";
 
@@ -28,6 +29,7 @@ static const struct {
 } commands[] = {
 	{"scenario", lab_scenario},
 	{"sweep", lab_sweep},
+	{"conform", lab_conform},
 };
 
 int lab_usage(const char *command, const char *word, const char *text)
