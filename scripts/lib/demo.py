@@ -254,7 +254,7 @@ def arguments():
     p.add_argument("--delay", default="5ms", help="of each direction")
     p.add_argument("--rate", default="100mbit")
     p.add_argument("--seed", type=int, default=7)
-    p.add_argument("--size", type=size, default="4M", help="of the file; K, M, G")
+    p.add_argument("--size", type=size, default="3M", help="of the file; K, M, G")
     p.add_argument("--plugins", type=plugins, default=PLUGINS, help="gbn,sr,...")
     return p.parse_args()
 
