@@ -293,12 +293,16 @@ static int watch(struct bed *b)
 	return LAB_DIFFERS;
 }
 
-/* A name without a folder is a file here, not a plugin's name. */
-static char *with_folder(const char *path)
+/* A name without a folder is a file here, not a plugin's name; and the configuration wants whole
+ * paths. */
+static char *whole_path(const char *path)
 {
-	char *out = lab_alloc(strlen(path) + 3);
+	char *out = realpath(path, NULL);
 
-	sprintf(out, "%s%s", strchr(path, '/') ? "" : "./", path);
+	if (!out)
+		out = strdup(path); /* loading says what is wrong with it */
+	if (!out)
+		lab_fail("out of memory");
 	return out;
 }
 
@@ -322,7 +326,7 @@ int lab_conform(int argc, char **argv)
 		fputs(usage, stderr);
 		return LAB_USAGE;
 	}
-	path = with_folder(argv[i]);
+	path = whole_path(argv[i]);
 	b.path = path;
 	b.plugins = lab_plugins();
 	code = watch(&b);

@@ -382,7 +382,8 @@ bool lab_run(struct lab_world *w, ns_t until, bool (*done)(void *), void *arg)
 		ns_t next;
 
 		introduce(w);
-		any = lab_host_turn(w->host[0], w->now) | lab_host_turn(w->host[1], w->now);
+		any = lab_host_turn(w->host[0], w->now);
+		any |= lab_host_turn(w->host[1], w->now);
 		w->turns++;
 		if (done && done(arg))
 			return true;

@@ -107,6 +107,7 @@ static int options(struct sweep *s, int argc, char **argv)
 {
 	int opt;
 
+	argv[0] = (char[]){"stackd-lab sweep"};
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CHECKER_STREAM_MAX (4u << 20)
+#define CHECKER_STREAM_MAX (256u << 10)
 
 /* What one host has sent, and what it has been told. */
 struct checker_side {
