@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/rng.h"
+
+#define MAPPED_BYTES (64u << 10)
 
 /* --- the pattern --------------------------------------------------------------------------------------- */
 
@@ -67,15 +70,33 @@ void *lab_alloc(size_t bytes)
 	return mem;
 }
 
+/* Large slabs straight from the kernel: they are zero and cost nothing where they aren't used. */
+static void *slab_take(size_t round)
+{
+	void *mem;
+
+	if (round >= MAPPED_BYTES) {
+		mem = mmap(NULL, round, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		return mem == MAP_FAILED ? NULL : mem;
+	}
+	mem = aligned_alloc(64, round);
+	if (mem)
+		memset(mem, 0, round);
+	return mem;
+}
+
+static size_t rounded(size_t bytes)
+{
+	return (bytes + 63) / 64 * 64;
+}
+
 static void *take(void *ctx, size_t bytes)
 {
-	size_t round = (bytes + 63) / 64 * 64;
-	void *mem = aligned_alloc(64, round);
+	void *mem = slab_take(rounded(bytes));
 	struct lab_host *h = ctx;
 
 	if (!mem)
 		lab_fail("out of memory");
-	memset(mem, 0, round);
 	h->memory_bytes += bytes;
 	return mem;
 }
@@ -85,7 +106,10 @@ static void give(void *ctx, void *slab, size_t bytes)
 	struct lab_host *h = ctx;
 
 	h->memory_bytes -= bytes;
-	free(slab);
+	if (rounded(bytes) >= MAPPED_BYTES)
+		munmap(slab, rounded(bytes));
+	else
+		free(slab);
 }
 
 /* --- streams ---------------------------------------------------------------------------------------------- */
