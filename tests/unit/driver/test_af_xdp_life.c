@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_af_xdp_life.c - opening and closing the AF_XDP driver: what is refused and in which words,
  * several queues and shards, and what a kill leaves behind.  Needs root; exits with 77 without. */
+#include <sys/resource.h>
+
 #include "xdp_rig.h"
 
 static void test_killed_leaves_nothing(void **state)
@@ -144,12 +146,47 @@ static void test_refusals(void **state)
 	assert_false(attached());
 }
 
+/* Descriptors are given one by one until the driver opens.  The sender opens last: the first time
+ * it goes without one, and says so; with two descriptors more it has one. */
+static void test_no_sender(void **state)
+{
+	const struct driver_config c = config(AF_XDP_GENERIC);
+	char error[DRIVER_ERROR_MAX];
+	struct rlimit before, few;
+	struct driver *d = NULL;
+
+	(void)state;
+	make_veth(1, 1500);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	for (few.rlim_cur = 4; !d && few.rlim_cur < 100; few.rlim_cur++) {
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		af_xdp_open(&c, &d, error);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_non_null(d);
+	print_message("%s; %s\n", d->caps.mode, d->caps.why_not_better);
+	assert_null(strstr(d->caps.mode, "af_packet"));
+	assert_non_null(strstr(d->caps.why_not_better, "AF_PACKET"));
+	assert_false(d->caps.tx_csum);
+	assert_int_equal(d->caps.gso_max, 1514);
+	d->ops->close(d);
+	few.rlim_cur += 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(af_xdp_open(&c, &d, error), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_non_null(strstr(d->caps.mode, "sends by af_packet"));
+	d->ops->close(d);
+	assert_false(attached());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_killed_leaves_nothing),
 	    cmocka_unit_test(test_queues),
 	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_no_sender),
 	};
 
 	enter_namespace();
