@@ -62,7 +62,7 @@ proctype shard(byte me)
 	:: i < TIMES ->
 		tell(0, me);
 		if
-		:: me == 1 -> tell(1, 2)
+		:: me == 1 && i == 0 -> tell(1, 2)
 		:: else
 		fi;
 		i++
