@@ -151,7 +151,8 @@ static void take_syn(struct tcp_listener *l, const struct segment *s, const stru
 	conn_dirty(c);
 }
 
-/* "Second, check for an ACK": none is due, unless it brings back a cookie. */
+/* "Second, check for an ACK": none is due, unless it brings back a cookie, or another shard knows
+ * the connection.  While nobody accepts, a good cookie waits for its peer's next segment. */
 static enum tcp_outcome take_ack(struct tcp_listener *l, struct segment *s,
 				 const struct tcp_profile *p, struct tcp_conn **conn)
 {
@@ -159,9 +160,12 @@ static enum tcp_outcome take_ack(struct tcp_listener *l, struct segment *s,
 	struct segment_options syn;
 	struct tcp_conn *c;
 
-	if (p->knobs.syncookies == TCP_SYNCOOKIES_NEVER || l->waiting >= l->backlog ||
-	    !cookie_check(t, demux_hash(t, &s->local, &s->remote), s, &syn)) {
-		output_reject(t, s);
+	if (p->knobs.syncookies == TCP_SYNCOOKIES_NEVER ||
+	    !cookie_check(t, demux_hash(t, &s->local, &s->remote), s, &syn))
+		return TCP_NOT_FOUND;
+	if (l->waiting >= l->backlog) {
+		l->refused++;
+		count(t->counters, COUNT_listen_backlog);
 		return TCP_DONE;
 	}
 	c = embryo(l, s, s->seq - 1, &syn, p);
@@ -182,10 +186,8 @@ enum tcp_outcome listen_input(struct tcp_listener *l, struct segment *s, struct 
 	const struct tcp_rules *rules = l->rules ? l->rules : t->rules;
 	const struct tcp_profile *p = tcp_match(rules, &s->local, &s->remote, TCP_PASSIVE);
 
-	if (s->flags & SEG_RST) { /* "First, check for a RST" */
-		count(t->counters, COUNT_seg_rst_no_connection);
-		return TCP_DONE;
-	}
+	if (s->flags & SEG_RST) /* "First, check for a RST": another shard may know its connection */
+		return TCP_NOT_FOUND;
 	if (s->flags & SEG_ACK)
 		return take_ack(l, s, p, conn);
 	if ((s->flags & SEG_SYN) && !(s->flags & SEG_FIN))
