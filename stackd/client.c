@@ -2,18 +2,23 @@
 /* client.c - the life of a client: it attaches over client.sock, may be cloned before a fork, and
  * when its connection closes everything that only it held goes with it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client_inside.h"
 #include "log.h"
 #include "slab.h"
+
+#define SAID_MAX 20 /* lines a second about clients */
 
 /* --- memory ------------------------------------------------------------------------------------ */
 
@@ -48,12 +53,12 @@ static int make_memory(struct client *c)
 		return err;
 	evqs = s->own->head.evq_count;
 	s->evq_fd = malloc(evqs * sizeof(*s->evq_fd));
+	for (uint32_t q = 0; s->evq_fd && q < evqs; q++)
+		atomic_init(&s->evq_fd[q], -1);
 	s->evq = slab_map(evq_bytes(s));
 	s->sub_at = slab_map(sub_bytes(s));
 	if (!s->evq_fd || !s->evq || !s->sub_at || add_holds(s, s->own))
 		return -ENOMEM;
-	for (uint32_t q = 0; q < evqs; q++)
-		atomic_init(&s->evq_fd[q], -1);
 	return 0;
 }
 
@@ -149,22 +154,40 @@ void clients_on_shards(struct clients *all, void (*fn)(struct shard *, void *), 
 		shard_call(all->config.shards[i], fn, arg);
 }
 
-/* After the first round no shard looks at the client's queues, after the second none has a message
- * left that names it. */
+static uint32_t held_by(const struct sock_client *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->hold_count; i++)
+		n += client_count_held(&s->holds[i]);
+	return n;
+}
+
+/* After this no shard looks at the client's queues; again for sockets that moved meanwhile to a shard
+ * that was asked before.  After the last round no shard has a message left that names the client. */
+static void leave_shards(struct client *c)
+{
+	atomic_store(&c->sock.expelled, true);
+	do
+		clients_on_shards(c->all, remove_from_shard, c);
+	while (held_by(&c->sock));
+	clients_on_shards(c->all, nothing, NULL);
+}
+
 static void client_gone(struct client *c)
 {
 	struct clients *all = c->all;
 
-	if (c->attached) {
-		atomic_store(&c->sock.expelled, true);
-		clients_on_shards(all, remove_from_shard, c);
-		clients_on_shards(all, nothing, NULL);
-	}
+	if (c->attached)
+		leave_shards(c);
 	loop_remove(all->config.loop, c->fd);
 	close(c->fd);
-	for (uint32_t i = 0; i < SHARDS_MAX; i++)
-		if (c->kick[i] >= 0)
-			close(c->kick[i]);
+	for (uint32_t i = 0; i < SHARDS_MAX; i++) {
+		if (c->kick[i] < 0)
+			continue;
+		shard_forget_kick(all->config.shards[i], c->kick[i]);
+		close(c->kick[i]);
+	}
 	list_unlink(&c->node);
 	all->count--;
 	free_memory(c);
@@ -211,7 +234,8 @@ static int inherit(struct client *parent, struct client *child)
 	for (uint32_t i = 0; !err && i < parent->sock.hold_count; i++)
 		if (client_count_held(&parent->sock.holds[i]))
 			err = add_holds(&child->sock, parent->sock.holds[i].region);
-	if (!err)
+	/* twice: a socket may move between two shards behind the first round's back */
+	for (int round = 0; !err && round < 2; round++)
 		clients_on_shards(child->all, clone_on_shard, &call);
 	return err;
 }
@@ -234,6 +258,7 @@ int client_clone(struct client *parent, int *child_fd, struct client **out)
 	c->sock.rules = parent->sock.rules;
 	c->sock.pid = parent->sock.pid;
 	c->sock.uid = parent->sock.uid;
+	c->sock.trusted = parent->sock.trusted;
 	memcpy(c->overrides, parent->overrides, sizeof(c->overrides));
 	err = inherit(parent, c);
 	if (err) {
@@ -248,7 +273,25 @@ int client_clone(struct client *parent, int *child_fd, struct client **out)
 
 /* --- messages -------------------------------------------------------------------------------------- */
 
-/* One request with at most one descriptor.  The message's length, or -1. */
+#define PASSED_MAX 4 /* at least as many as the kernel fits into the room for one */
+
+/* The first descriptor that came along; whatever else did is closed. */
+static int take_passed(struct msghdr *msg)
+{
+	struct cmsghdr *h = CMSG_FIRSTHDR(msg);
+	int fd[PASSED_MAX];
+	size_t n;
+
+	if (!h || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+		return -1;
+	n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(fd, CMSG_DATA(h), n * sizeof(int));
+	for (size_t i = 1; i < n; i++)
+		close(fd[i]);
+	return n ? fd[0] : -1;
+}
+
+/* One request with at most one descriptor.  The message's length; -1 with errno. */
 static ssize_t receive(int fd, struct stackd_request *q, int *passed)
 {
 	union {
@@ -258,12 +301,9 @@ static ssize_t receive(int fd, struct stackd_request *q, int *passed)
 	struct iovec iov = {q, sizeof(*q)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
-	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
 
-	*passed = -1;
-	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(passed, CMSG_DATA(h), sizeof(int));
+	*passed = n < 0 ? -1 : take_passed(&msg);
 	return n;
 }
 
@@ -301,7 +341,7 @@ static void on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n != (ssize_t)sizeof(q)) {
-		if (n > 0)
+		if (n > 0 && clients_refused(c->all, COUNT_client_bad_message))
 			log_warning("client %u: a request of %zd bytes, expected %zu: disconnected", c->sock.pid, n,
 				    sizeof(q));
 		if (passed >= 0)
@@ -321,6 +361,16 @@ static void on_readable(struct loop *loop, int fd, uint32_t events, void *arg)
 		client_gone(c);
 }
 
+/* Without a free descriptor nobody can be accepted, and who waits would wake us for ever. */
+static void turn_away(struct clients *all)
+{
+	close(all->spare_fd);
+	close(accept4(all->listen_fd, NULL, NULL, SOCK_CLOEXEC));
+	all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (clients_refused(all, COUNT_client_refused))
+		log_warning("client: a process can't attach: no file descriptor left");
+}
+
 static void on_connect(struct loop *loop, int listen_fd, uint32_t events, void *arg)
 {
 	struct clients *all = arg;
@@ -330,22 +380,49 @@ static void on_connect(struct loop *loop, int listen_fd, uint32_t events, void *
 
 	(void)loop;
 	(void)events;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		turn_away(all);
 	if (fd < 0)
 		return;
 	if (!access_allows(&all->config.access, fd, &peer)) {
-		log_warning("client: process %d of user %u is not allowed to attach (stackd.allow)", peer.pid,
-			    peer.uid);
+		if (clients_refused(all, COUNT_client_refused))
+			log_warning("client: process %d of user %u is not allowed to attach (stackd.allow)",
+				    peer.pid, peer.uid);
 		close(fd);
 		return;
 	}
 	c = all->count < CLIENTS_MAX ? client_new(all, fd) : NULL;
 	if (!c) {
-		log_warning("client: process %d can't attach: %u clients are the limit", peer.pid, CLIENTS_MAX);
+		if (clients_refused(all, COUNT_client_refused))
+			log_warning("client: process %d can't attach: %u clients are the limit", peer.pid,
+				    CLIENTS_MAX);
 		close(fd);
 		return;
 	}
 	c->sock.pid = (uint32_t)peer.pid;
 	c->sock.uid = peer.uid;
+	c->sock.trusted = peer.uid == 0 || peer.uid == geteuid();
+}
+
+static bool may_say(struct clients *all)
+{
+	int64_t second = time(NULL);
+
+	if (second != all->said_at)
+		all->said = 0;
+	all->said_at = second;
+	return all->said++ < SAID_MAX;
+}
+
+static void count_on_shard(struct shard *sh, void *arg)
+{
+	sock_count_refusal(shard_socks(sh), *(enum count_id *)arg);
+}
+
+bool clients_refused(struct clients *all, enum count_id why)
+{
+	shard_call(all->config.shards[0], count_on_shard, &why);
+	return may_say(all);
 }
 
 /* --- letters from the shards --------------------------------------------------------------------------- */
@@ -358,6 +435,14 @@ static void unlisten_on_shard(struct shard *sh, void *arg)
 static void free_listener(struct shard *sh, void *arg)
 {
 	sock_free_listener(shard_socks(sh), arg);
+}
+
+/* The region stays until the socket, which is the last to name it, has been freed. */
+static void unlisten(struct clients *all, struct sock *s)
+{
+	clients_on_shards(all, unlisten_on_shard, s);
+	region_free_listener(s->region, s->listener);
+	shard_call(all->config.shards[sock_owner(s->region, s->slot)], free_listener, s);
 }
 
 static struct client *client_of(struct clients *all, const struct sock_client *s)
@@ -375,9 +460,10 @@ static void expel(struct clients *all, struct sock_client *s)
 {
 	struct client *c = client_of(all, s);
 
-	if (!c)
+	if (!c || !s->expelled) /* gone, and perhaps another one has its memory now */
 		return;
-	log_warning("client %u: disconnected: %s", s->pid, s->expelled_why);
+	if (may_say(all))
+		log_warning("client %u: disconnected: %s", s->pid, s->expelled_why);
 	c->leaving = true;
 	if (c != all->serving)
 		client_gone(c);
@@ -392,8 +478,7 @@ void clients_on_letter(void *to, struct mail *m)
 	free(letter);
 	switch (l.kind) {
 	case SOCK_UNLISTEN:
-		clients_on_shards(all, unlisten_on_shard, l.sock);
-		shard_call(all->config.shards[sock_owner(l.sock->region, l.sock->slot)], free_listener, l.sock);
+		unlisten(all, l.sock);
 		break;
 	case SOCK_REGION_EMPTY:
 		region_free(l.region);
@@ -418,6 +503,17 @@ static void on_mail(struct loop *loop, int fd, uint32_t events, void *arg)
 
 /* --- the server -------------------------------------------------------------------------------------------- */
 
+/* A client costs a descriptor for each of: connection, memory, shard, thread that waits. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int clients_create(const struct clients_config *config, struct clients **out, char error[static CONFIG_ERROR_MAX])
 {
 	struct clients *all = calloc(1, sizeof(*all));
@@ -426,6 +522,8 @@ int clients_create(const struct clients_config *config, struct clients **out, ch
 	snprintf(error, CONFIG_ERROR_MAX, "out of memory");
 	if (!all)
 		return err;
+	raise_fd_limit();
+	all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	all->config = *config;
 	list_init(&all->list);
 	all->ports = sock_ports_create(&slab_memory, 32768, 60999);
@@ -466,6 +564,8 @@ void clients_destroy(struct clients *all)
 	loop_remove(all->config.loop, all->mailbox.fd);
 	mailbox_drain(&all->mailbox, all);
 	mailbox_destroy(&all->mailbox);
+	close(all->spare_fd);
+	sock_ports_destroy(all->ports);
 	free(all);
 }
 

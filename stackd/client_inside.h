@@ -21,11 +21,17 @@ struct clients {
 	struct mailbox mailbox;
 	struct sock_ports *ports;
 	struct list list;
+	int spare_fd;		/* closed to turn somebody away when no other descriptor is left */
+	int64_t said_at;	/* second, and lines of log in it: whoever can connect could fill the disk */
+	uint32_t said;
 	struct client *serving; /* whose request is being answered: it is not freed meanwhile */
 	uint32_t count;
 	int listen_fd;
 	char path[108];
 };
+
+/* Counts a refusal, and says whether it may be logged too. */
+bool clients_refused(struct clients *, enum count_id);
 
 /* Attaches the shared memory of a new client.  0 or -errno. */
 int client_attach(struct client *);

@@ -7,11 +7,21 @@
 #include <unistd.h>
 
 #include "client_inside.h"
+#include "log.h"
 
+/* An error that a program may meet by itself. */
 static void refuse(struct client_answer *a, int error, const char *why)
 {
 	a->reply.error = error;
 	snprintf(a->reply.text, sizeof(a->reply.text), "%s", why);
+}
+
+/* One that no program built on the client library makes. */
+static void refuse_lie(struct client *c, struct client_answer *a, int error, const char *why)
+{
+	if (clients_refused(c->all, COUNT_client_bad_message))
+		log_warning("client %u: request %u refused: %s", c->sock.pid, a->reply.type, why);
+	refuse(a, error, why);
 }
 
 static void give_fd(struct client_answer *a, int fd, bool close_after)
@@ -28,7 +38,7 @@ static void hello(struct client *c, const struct stackd_request *q, struct clien
 	int err;
 
 	if (q->version != STACKD_MSG_VERSION || c->attached) {
-		refuse(a, EPROTO, c->attached ? "attached already" : "client and daemon are of different versions");
+		refuse_lie(c, a, EPROTO, c->attached ? "attached already" : "client and daemon are of different versions");
 		return;
 	}
 	if (q->text[0]) {
@@ -66,13 +76,27 @@ static void clone_client(struct client *c, struct client_answer *a)
 		give_fd(a, child->kick[i], false);
 }
 
+/* Writing to anything else might block, or do something. */
+static bool is_eventfd(int fd)
+{
+	char link[32], name[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = fd < 0 ? -1 : readlink(link, name, sizeof(name) - 1);
+	if (n < 0)
+		return false;
+	name[n] = '\0';
+	return strcmp(name, "anon_inode:[eventfd]") == 0;
+}
+
 /* An eventfd is closed only when no shard can be about to write to it. */
 static void set_evq(struct client *c, const struct stackd_request *q, int fd, struct client_answer *a)
 {
 	int old;
 
-	if (q->arg >= c->sock.own->head.evq_count || (q->arg2 != 1 && fd < 0)) {
-		refuse(a, EINVAL, "no such event queue, or no descriptor");
+	if (q->arg >= c->sock.own->head.evq_count || (q->arg2 != 1 && !is_eventfd(fd))) {
+		refuse_lie(c, a, EINVAL, "no such event queue, or no eventfd");
 		return;
 	}
 	if (q->arg2 == 1)
@@ -91,7 +115,8 @@ struct sock_call {
 	struct client *client;
 	const struct stackd_request *q;
 	void (*fn)(struct shard *, struct sock *, struct sock_call *);
-	bool open; /* make the slot known if it is free */
+	bool open;  /* make the slot known if it is free */
+	bool moved; /* to another shard meanwhile */
 	int error;
 	/* in and out */
 	struct endpoint local;
@@ -108,8 +133,13 @@ static void on_owner(struct shard *sh, void *arg)
 	struct sock_call *call = arg;
 	const struct stackd_request *q = call->q;
 	struct sock_client *c = &call->client->sock;
-	struct sock *s = sock_find(c, q->region, q->slot, q->gen);
+	struct sock_region *r = sock_region_of(c, q->region);
+	struct sock *s;
 
+	call->moved = sock_owner(r, q->slot) != shard_index(sh) || r->socks[q->slot].kind == SOCK_MOVING;
+	if (call->moved)
+		return;
+	s = sock_find(c, q->region, q->slot, q->gen);
 	if (!s && call->open)
 		s = sock_open(shard_socks(sh), c, q->region, q->slot, q->gen);
 	if (!s) {
@@ -126,11 +156,13 @@ static bool call_socket(struct sock_call *call, struct client_answer *a)
 	struct sock_region *r = sock_region_of(&c->sock, call->q->region);
 
 	if (!r || call->q->slot >= r->head.sock_count) {
-		refuse(a, EBADF, "no such socket");
+		refuse_lie(c, a, EBADF, "no such socket");
 		return false;
 	}
 	call->error = 0;
-	shard_call(c->all->config.shards[sock_owner(r, call->q->slot)], on_owner, call);
+	do
+		shard_call(c->all->config.shards[sock_owner(r, call->q->slot)], on_owner, call);
+	while (call->moved);
 	if (call->error)
 		refuse(a, call->error, call->error == EBADF ? "no such socket" : strerror(call->error));
 	return call->error == 0;
@@ -213,6 +245,7 @@ static void publish_bound(const struct sock *s)
 static void become_listener(struct shard *sh, struct sock *s, struct sock_call *call)
 {
 	(void)sh;
+	call->rules = s->rules ? s->rules : call->client->sock.rules;
 	if (s->kind == SOCK_LISTENER)
 		return;
 	if (s->kind != SOCK_OPEN || !s->port) {
@@ -225,8 +258,8 @@ static void become_listener(struct shard *sh, struct sock *s, struct sock_call *
 	}
 	clear_accept_rings(s);
 	s->listener = call->listener;
+	call->listener = NULL;
 	s->kind = SOCK_LISTENER;
-	call->rules = s->rules ? s->rules : call->client->sock.rules;
 }
 
 static void listen_on_shard(struct shard *sh, void *arg)
@@ -248,8 +281,13 @@ static void listen_socket(struct client *c, const struct stackd_request *q, stru
 	struct sock_region *r = sock_region_of(&c->sock, q->region);
 	struct sock_call call = {.client = c, .q = q, .fn = become_listener, .open = true};
 
+	bool done;
+
 	call.listener = r ? region_listener(r) : NULL;
-	if (!call_socket(&call, a))
+	done = call_socket(&call, a);
+	if (call.listener)
+		region_free_listener(r, call.listener);
+	if (!done)
 		return;
 	clients_on_shards(c->all, listen_on_shard, &call);
 	if (call.error) {
@@ -406,7 +444,7 @@ void client_request(struct client *c, const struct stackd_request *q, int fd, st
 	if (q->type == STACKD_REQ_HELLO) {
 		hello(c, q, a);
 	} else if (!c->attached) {
-		refuse(a, EPROTO, "the first request must be HELLO");
+		refuse_lie(c, a, EPROTO, "the first request must be HELLO");
 	} else {
 		switch (q->type) {
 		case STACKD_REQ_CLONE: clone_client(c, a); break;
@@ -416,7 +454,7 @@ void client_request(struct client *c, const struct stackd_request *q, int fd, st
 		case STACKD_REQ_INFO: socket_info(c, q, a); break;
 		case STACKD_REQ_CHOOSE: choose(c, q, a); break;
 		case STACKD_REQ_CHOSEN: chosen(c, q, a); break;
-		default: refuse(a, EINVAL, "unknown request");
+		default: refuse_lie(c, a, EINVAL, "unknown request");
 		}
 	}
 	if (fd >= 0 && (!keeps_fd || a->reply.error))

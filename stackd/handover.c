@@ -10,6 +10,9 @@
 
 #include "shard_inside.h"
 
+/* Frames that may wait in one shard's mailbox; a flood of segments that nobody knows ends here. */
+#define FRAMES_WAITING_MAX 4096u
+
 struct frame_mail {
 	struct mail mail;
 	uint32_t interface, hops, origin;
@@ -35,7 +38,8 @@ struct move_mail {
 	struct mail mail;
 	struct sock *sock;
 	struct frame_mail *frame;
-	uint8_t record[];
+	struct sock_options options;
+	_Alignas(16) uint8_t record[];
 };
 
 static struct shard *next_shard(struct shard *sh)
@@ -56,7 +60,7 @@ static void deliver_move(void *to, struct mail *m)
 	struct shard *sh = to;
 	struct tcp_conn *conn = tcp_import(sh->tcp, move->record, sh->now);
 
-	sock_adopt(sh->socks, move->sock, conn);
+	sock_adopt(sh->socks, move->sock, conn, &move->options);
 	if (conn)
 		shard_frame(sh, move->frame->interface, &move->frame->frame);
 	free(move->frame);
@@ -73,18 +77,32 @@ static bool move_to_origin(struct shard *sh, struct frame_mail *f, struct tcp_co
 		free(move);
 		return false;
 	}
-	*move = (struct move_mail){.mail.deliver = deliver_move, .sock = s, .frame = f};
-	sock_depart(sh->socks, s, f->origin);
+	move->mail.deliver = deliver_move;
+	move->sock = s;
+	move->frame = f;
+	sock_depart(sh->socks, s, f->origin, &move->options);
 	mailbox_post(&sh->config.peers[f->origin]->mailbox, &move->mail);
 	return true;
 }
 
-static void deliver_frame(void *to, struct mail *m);
+/* To the next shard, unless it is flooded already. */
+static void post_frame(struct shard *sh, struct frame_mail *f)
+{
+	struct shard *next = next_shard(sh);
+
+	if (atomic_fetch_add_explicit(&next->frames_waiting, 1, memory_order_relaxed) < FRAMES_WAITING_MAX) {
+		mailbox_post(&next->mailbox, &f->mail);
+		return;
+	}
+	atomic_fetch_sub_explicit(&next->frames_waiting, 1, memory_order_relaxed);
+	count(&sh->counters, COUNT_shard_handover_full);
+	free(f);
+}
 
 static void offer_on(struct shard *sh, struct frame_mail *f, const struct net_segment *seg)
 {
 	if (++f->hops < sh->config.count) {
-		mailbox_post(&next_shard(sh)->mailbox, &f->mail);
+		post_frame(sh, f);
 		return;
 	}
 	tcp_reject(sh->tcp, seg, sh->now);
@@ -98,6 +116,7 @@ static void deliver_frame(void *to, struct mail *m)
 	struct net_result r;
 	struct tcp_conn *conn;
 
+	atomic_fetch_sub_explicit(&sh->frames_waiting, 1, memory_order_relaxed);
 	if (net_input(sh->net, f->interface, &f->frame, sh->now, &r) != NET_SEGMENT) {
 		free(f);
 		return;
@@ -105,7 +124,7 @@ static void deliver_frame(void *to, struct mail *m)
 	conn = tcp_lookup(sh->tcp, &r.segment);
 	if (conn && move_to_origin(sh, f, conn))
 		return;
-	if (tcp_input(sh->tcp, &r.segment, sh->now, &conn) == TCP_NOT_FOUND) {
+	if (shard_segment(sh, &r.segment) == TCP_NOT_FOUND) {
 		offer_on(sh, f, &r.segment);
 		return;
 	}
@@ -129,7 +148,7 @@ void handover_frame(struct shard *sh, uint32_t interface, const struct frame *fr
 	f->frame.span_count = 1;
 	f->frame.span[0] = (struct span){f->data, frame->len};
 	count(&sh->counters, COUNT_shard_handover);
-	mailbox_post(&next_shard(sh)->mailbox, &f->mail);
+	post_frame(sh, f);
 }
 
 /* --- neighbours, errors and submissions ------------------------------------------------------------------- */
@@ -179,6 +198,7 @@ static void deliver_sqe(void *to, struct mail *m)
 	struct sqe_mail *q = container_of(m, struct sqe_mail, mail);
 	struct shard *sh = to;
 
+	sock_events(sh->socks); /* a frame delivered just before may have ended the connection */
 	if (!atomic_load(&q->client->expelled))
 		sock_submit(sh->socks, q->client, &q->sqe, q->for_all, sh->now);
 	free(q);

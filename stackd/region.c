@@ -21,14 +21,14 @@
 #define PAGE		   4096u
 
 struct listener_block {
-	struct listener_block *next;
+	struct listener_block *next, *next_free;
 	struct sock_listener listener[SHARDS_MAX];
 };
 
 /* What the control thread keeps beside the part that sock/ knows. */
 struct region {
 	struct sock_region sock;
-	struct listener_block *listeners;
+	struct listener_block *listeners, *free_listeners;
 };
 
 static uint32_t next_region = 1;
@@ -184,13 +184,27 @@ void region_free_bits(const struct sock_region *r, _Atomic uint64_t *bits)
 struct sock_listener *region_listener(struct sock_region *s)
 {
 	struct region *r = container_of(s, struct region, sock);
-	struct listener_block *b = calloc(1, sizeof(*b));
+	struct listener_block *b = r->free_listeners;
 
+	if (b) {
+		r->free_listeners = b->next_free;
+		return b->listener;
+	}
+	b = calloc(1, sizeof(*b));
 	if (!b)
 		return NULL;
 	b->next = r->listeners;
 	r->listeners = b;
 	return b->listener;
+}
+
+void region_free_listener(struct sock_region *s, struct sock_listener *l)
+{
+	struct region *r = container_of(s, struct region, sock);
+	struct listener_block *b = container_of(l, struct listener_block, listener[0]);
+
+	b->next_free = r->free_listeners;
+	r->free_listeners = b;
 }
 
 struct stackd_board *board_create(int *fd)

@@ -20,8 +20,10 @@ void region_free(struct sock_region *);
 _Atomic uint64_t *region_bits(const struct sock_region *);
 void region_free_bits(const struct sock_region *, _Atomic uint64_t *bits);
 
-/* A record for a listener; lives until the region is freed.  NULL: no memory. */
+/* A record for a listener; its memory stays until the region is freed.  NULL: no memory. */
 struct sock_listener *region_listener(struct sock_region *);
+/* It is unlistened on every shard: may be given to another listener. */
+void region_free_listener(struct sock_region *, struct sock_listener *);
 
 /* The board: *fd is for clients and can't be mapped writable; the result is ours to write. */
 struct stackd_board *board_create(int *fd);

@@ -34,20 +34,17 @@ ns_t shard_clock(void)
 
 /* --- frames ---------------------------------------------------------------------------------------- */
 
-static void segment_arrived(struct shard *sh, uint32_t interface, const struct frame *f,
-			    const struct net_segment *seg)
+enum tcp_outcome shard_segment(struct shard *sh, const struct net_segment *seg)
 {
 	struct tcp_conn *conn;
 	enum tcp_outcome o = tcp_input(sh->tcp, seg, sh->now, &conn);
 
-	if (o == TCP_NEEDS_BUFFERS) {
-		if (sock_give_buffers(sh->socks, conn))
-			o = tcp_input(sh->tcp, seg, sh->now, &conn);
-		else
-			count(&sh->counters, COUNT_listen_no_buffers);
-	}
-	if (o == TCP_NOT_FOUND)
-		handover_frame(sh, interface, f, seg);
+	if (o != TCP_NEEDS_BUFFERS)
+		return o;
+	if (sock_give_buffers(sh->socks, conn))
+		return tcp_input(sh->tcp, seg, sh->now, &conn);
+	count(&sh->counters, COUNT_listen_no_buffers);
+	return o;
 }
 
 void shard_frame(struct shard *sh, uint32_t interface, const struct frame *f)
@@ -56,7 +53,8 @@ void shard_frame(struct shard *sh, uint32_t interface, const struct frame *f)
 
 	switch (net_input(sh->net, interface, f, sh->now, &r)) {
 	case NET_SEGMENT:
-		segment_arrived(sh, interface, f, &r.segment);
+		if (shard_segment(sh, &r.segment) == TCP_NOT_FOUND)
+			handover_frame(sh, interface, f, &r.segment);
 		break;
 	case NET_ERROR:
 		if (!tcp_error(sh->tcp, &r.error, sh->now))
@@ -109,11 +107,11 @@ static bool rx_all(struct shard *sh)
 
 static void wake_clients(struct shard *sh)
 {
-	const uint64_t one = 1;
+	bool trusted;
 	int fd;
 
-	while ((fd = sock_next_wakeup(sh->socks)) >= 0)
-		(void)!write(fd, &one, sizeof(one));
+	while ((fd = sock_next_wakeup(sh->socks, &trusted)) >= 0)
+		waker_wake(&sh->waker, fd, trusted);
 }
 
 static bool turn(struct shard *sh)
@@ -260,6 +258,11 @@ int shard_watch_kick(struct shard *sh, int eventfd)
 	return watch(sh, eventfd, EPOLLIN | EPOLLET);
 }
 
+void shard_forget_kick(struct shard *sh, int eventfd)
+{
+	epoll_ctl(sh->epoll, EPOLL_CTL_DEL, eventfd, NULL);
+}
+
 static int open_waiting(struct shard *sh)
 {
 	int err = mailbox_init(&sh->mailbox, sh->sleeping);
@@ -269,6 +272,10 @@ static int open_waiting(struct shard *sh)
 	sh->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (sh->epoll < 0)
 		return -errno;
+	err = waker_init(&sh->waker);
+	if (err)
+		return err;
+	sh->has_waker = true;
 	return watch(sh, sh->mailbox.fd, EPOLLIN);
 }
 
@@ -357,6 +364,8 @@ void shard_destroy(struct shard *sh)
 	if (sh->net)
 		net_destroy(sh->net);
 	close_drivers(&sh->config);
+	if (sh->has_waker)
+		waker_destroy(&sh->waker);
 	if (sh->epoll >= 0)
 		close(sh->epoll);
 	if (sh->mailbox.fd >= 0)

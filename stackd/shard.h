@@ -45,6 +45,8 @@ void shard_stop(struct shard *); /* asks the thread to end and waits for it */
 void shard_destroy(struct shard *);
 /* A client's kick eventfd: written when the shard's `sleeping` is set.  Any thread.  0 or -errno. */
 int shard_watch_kick(struct shard *, int eventfd);
+/* Before it is closed: the client may hold it open for longer. */
+void shard_forget_kick(struct shard *, int eventfd);
 
 struct shard_stats {
 	uint64_t loops, sleeps, busy_ns, idle_ns;

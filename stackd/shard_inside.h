@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "shard.h"
+#include "waker.h"
 
 struct shard {
 	struct shard_config config;
@@ -16,6 +17,9 @@ struct shard {
 	struct mailbox mailbox;
 	void (*on_letter)(void *to, struct mail *);
 	int epoll;
+	struct waker waker;
+	bool has_waker;
+	_Atomic uint32_t frames_waiting; /* handed over to it, in its mailbox */
 	ns_t now, started_at;
 	_Atomic bool stop;
 	bool started;
@@ -26,6 +30,8 @@ struct shard {
 
 ns_t shard_clock(void);
 
+/* tcp_input, with buffers for a connection that needs them. */
+enum tcp_outcome shard_segment(struct shard *, const struct net_segment *);
 /* A frame's way through net and tcp. */
 void shard_frame(struct shard *, uint32_t interface, const struct frame *);
 

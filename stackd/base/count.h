@@ -115,11 +115,13 @@
 	X(client_bad_handle,      DROP,  "a client named a socket that is not its own") \
 	X(client_bad_index,       DROP,  "a client moved a ring index outside its ring") \
 	X(client_bad_message,     DROP,  "a client sent a malformed or unknown request") \
+	X(client_refused,         DROP,  "a process was not allowed to attach, or there was no room for it") \
 	X(client_expelled,        FACT,  "clients disconnected for breaking the protocol") \
 	X(client_letters_lost,    FAULT, "no memory to pass on what a client asked") \
 	X(client_wakeups,         FACT,  "wake-ups sent to sleeping clients") \
 	X(shard_wakeups,          FACT,  "times that a sleeping shard was woken") \
 	X(shard_handover,         FACT,  "frames handed to the shard that owns the connection") \
+	X(shard_handover_full,    DROP,  "frames not handed over: the other shard had too many waiting") \
 	X(shard_adopted,          FACT,  "connections adopted from another shard")
 /* clang-format on */
 

@@ -44,6 +44,7 @@ void sock_expel(struct sock_table *t, struct sock_client *c, enum count_id id, c
 	count(t->counters, id);
 	if (atomic_exchange(&c->expelled, true))
 		return;
+	count(t->counters, COUNT_client_expelled);
 	c->expelled_why = why;
 	sock_letter(t, &(struct sock_letter){.kind = SOCK_EXPEL, .client = c});
 }
@@ -101,8 +102,10 @@ void sock_post(struct sock_table *t, struct sock_sub *sub)
 	struct stackd_evq_ring *ring;
 	uint32_t head;
 
-	if (!q->touched.next)
+	if (!q->client) {
+		q->client = c;
 		list_init(&q->touched);
+	}
 	if (list_empty(&q->touched))
 		list_push_back(&t->touched, &q->touched);
 	if (atomic_exchange(&stackd_shm_sub(c->own->mem, h, sub->id)->posted, 1))
@@ -127,27 +130,21 @@ void sock_tell(struct sock_table *t, struct list *subs, uint32_t what)
 	}
 }
 
-/* The client that owns a touched queue: the queues of all shards stand in one array. */
-static int wakeup_fd(struct sock_table *t, struct sock_evq *q)
+/* -1: it is awake. */
+static int wakeup_fd(struct sock_table *t, const struct sock_evq *q)
 {
-	list_for_each(n, &t->clients) {
-		struct sock_client *c = container_of(n, struct sock_client, node[t->shard]);
-		const struct stackd_shm_head *h = &c->own->head;
-		struct sock_evq *base = &c->evq[t->shard * h->evq_count];
-		struct stackd_evq *shm;
+	struct sock_client *c = q->client;
+	const struct stackd_shm_head *h = &c->own->head;
+	uint32_t number = (uint32_t)(q - &c->evq[t->shard * h->evq_count]);
+	struct stackd_evq *shm = stackd_shm_evq(c->own->mem, h, number);
 
-		if (q < base || q >= base + h->evq_count)
-			continue;
-		shm = stackd_shm_evq(c->own->mem, h, (uint32_t)(q - base));
-		if (!atomic_load_explicit(&shm->sleeping, memory_order_relaxed) ||
-		    !atomic_exchange(&shm->sleeping, 0))
-			return -1;
-		return atomic_load(&c->evq_fd[q - base]);
-	}
-	return -1;
+	if (!atomic_load_explicit(&shm->sleeping, memory_order_relaxed) ||
+	    !atomic_exchange(&shm->sleeping, 0))
+		return -1;
+	return atomic_load(&c->evq_fd[number]);
 }
 
-int sock_next_wakeup(struct sock_table *t)
+int sock_next_wakeup(struct sock_table *t, bool *trusted)
 {
 	struct list *n;
 
@@ -155,9 +152,11 @@ int sock_next_wakeup(struct sock_table *t)
 		return -1;
 	atomic_thread_fence(memory_order_seq_cst);
 	while ((n = list_pop(&t->touched))) {
-		int fd = wakeup_fd(t, container_of(n, struct sock_evq, touched));
+		struct sock_evq *q = container_of(n, struct sock_evq, touched);
+		int fd = wakeup_fd(t, q);
 
 		if (fd >= 0) {
+			*trusted = q->client->trusted;
 			count(t->counters, COUNT_client_wakeups);
 			return fd;
 		}

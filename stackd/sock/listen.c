@@ -74,7 +74,8 @@ bool sock_give_buffers(struct sock_table *t, struct tcp_conn *conn)
 	s->conn = conn;
 	tcp_set_user(conn, s);
 	sock_attach_rings(s);
-	sock_apply_options(t, s, l->sock->options);
+	sock_inherit_options(t, s, l->sock->options);
+	sock_apply_options(s, s->options);
 	return true;
 }
 

@@ -40,6 +40,7 @@ struct sock_port {
 };
 
 struct sock_ports {
+	const struct memory *memory;
 	struct table table;
 	struct pool pool;
 	uint32_t rover;
@@ -52,10 +53,24 @@ struct sock_ports *sock_ports_create(const struct memory *m, uint16_t min, uint1
 
 	if (!p)
 		return NULL;
+	p->memory = m;
 	p->min = min;
 	p->max = max;
+	if (table_init(&p->table, m, 4096)) {
+		m->give(m->ctx, p, sizeof(*p));
+		return NULL;
+	}
 	pool_init(&p->pool, m, sizeof(struct sock_port), 65536u * 4);
-	return table_init(&p->table, m, 4096) ? NULL : p;
+	return p;
+}
+
+void sock_ports_destroy(struct sock_ports *p)
+{
+	const struct memory *m = p->memory;
+
+	table_destroy(&p->table);
+	pool_destroy(&p->pool);
+	m->give(m->ctx, p, sizeof(*p));
 }
 
 static bool overlaps(const struct sock_port *c, const struct endpoint *local, uint32_t flags)
@@ -111,6 +126,7 @@ static bool choose_port(struct sock_ports *p, struct endpoint *local, uint32_t f
 		if (port_free(p, local, flags & ~(uint32_t)(STACKD_BIND_REUSEADDR | STACKD_BIND_REUSEPORT)))
 			return true;
 	}
+	local->port = 0;
 	return false;
 }
 

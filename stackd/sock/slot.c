@@ -2,19 +2,23 @@
 /* slot.c - the life of a socket slot: taken, held by clients, let go, free again. */
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "sock/table.h"
+
+static uint32_t first_owner(const struct stackd_shm_head *h, uint32_t slot)
+{
+	if (slot < h->sock_own)
+		return slot % h->shards;
+	return (slot - h->sock_own) / ((h->sock_count - h->sock_own) / h->shards) % h->shards;
+}
 
 uint32_t sock_owner(const struct sock_region *r, uint32_t slot)
 {
 	uint32_t owner = atomic_load_explicit(&r->socks[slot].owner, memory_order_acquire);
-	const struct stackd_shm_head *h = &r->head;
 
-	if (owner)
-		return owner - 1;
-	if (slot < h->sock_own)
-		return slot % h->shards;
-	return (slot - h->sock_own) / ((h->sock_count - h->sock_own) / h->shards) % h->shards;
+	return owner ? owner - 1 : first_owner(&r->head, slot);
 }
 
 static struct sock_holds *holds_of(struct sock_client *c, const struct sock_region *r)
@@ -73,8 +77,12 @@ void sock_init_slot(struct sock_table *t, struct sock_region *r, struct sock *s,
 	struct stackd_sock *shm = stackd_shm_sock(r->mem, &r->head, slot);
 	uint32_t gen = s->gen;
 
-	*s = (struct sock){.region = r, .slot = slot, .gen = gen, .kind = SOCK_OPEN};
+	memset(&s->region, 0, sizeof(*s) - offsetof(struct sock, region));
+	s->region = r;
+	s->slot = slot;
+	s->gen = gen;
 	list_init(&s->subs);
+	atomic_store_explicit(&s->kind, SOCK_OPEN, memory_order_relaxed);
 	atomic_store_explicit(&s->owner, t->shard + 1, memory_order_release);
 	atomic_fetch_add(&r->refs, 1);
 	t->used++;
@@ -164,6 +172,7 @@ void sock_free(struct sock_table *t, struct sock *s)
 		clear_client_words(shm);
 	}
 	atomic_store_explicit(&shm->gen, s->gen, memory_order_release);
+	atomic_store_explicit(&shm->shard, first_owner(&r->head, s->slot), memory_order_relaxed);
 	atomic_store_explicit(&s->owner, 0, memory_order_release);
 	atomic_store_explicit(&shm->state, STACKD_SOCK_FREE, memory_order_release);
 	region_unref(t, r);
@@ -237,6 +246,8 @@ void sock_add_client(struct sock_table *t, struct sock_client *c)
 {
 	list_init(&c->subs[t->shard]);
 	list_push_back(&t->clients, &c->node[t->shard]);
+	if (t->shard == 0)
+		count(t->counters, COUNT_client_attached);
 }
 
 /* What a client that was killed had marked as posted, but its queue is read no more: others who hold
@@ -256,7 +267,6 @@ static void let_go_all(struct sock_table *t, struct sock_client *c, struct sock_
 
 		for (; bits; bits &= bits - 1) {
 			uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
-
 			struct sock *s = &h->region->socks[slot];
 
 			if (sock_owner(h->region, slot) != t->shard)
@@ -272,6 +282,8 @@ void sock_remove_client(struct sock_table *t, struct sock_client *c)
 {
 	uint32_t evqs = c->own->head.evq_count;
 
+	if (t->shard == 0 && !list_empty(&c->node[0]))
+		count(t->counters, COUNT_client_gone);
 	while (!list_empty(&c->subs[t->shard]))
 		sock_sub_free(t, container_of(c->subs[t->shard].next, struct sock_sub, of_client));
 	for (uint32_t i = 0; i < c->hold_count; i++)
@@ -296,7 +308,8 @@ void sock_clone_holds(struct sock_table *t, struct sock_client *parent, struct s
 		if (!holds_of(child, h->region))
 			continue; /* the parent held nothing there when the child was made */
 		for (uint32_t slot = 0; slot < h->region->head.sock_count; slot++)
-			if (hold_bit(h, slot) && sock_owner(h->region, slot) == t->shard)
+			if (hold_bit(h, slot) && sock_owner(h->region, slot) == t->shard &&
+			    !sock_held(child, &h->region->socks[slot]))
 				sock_hold(child, &h->region->socks[slot]);
 	}
 }

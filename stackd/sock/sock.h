@@ -51,6 +51,7 @@ struct sock_holds {
 /* The producing side of one event queue on one shard. */
 struct sock_evq {
 	struct list touched; /* it has news in this burst */
+	struct sock_client *client; /* whose; NULL: never posted to */
 	uint32_t tail;	     /* our copy of what was pushed */
 };
 
@@ -67,14 +68,16 @@ struct sock_client {
 	struct list node[SHARDS_MAX]; /* in that shard's table */
 	const struct tcp_rules *rules; /* with the process's overrides; NULL: the instance's */
 	_Atomic bool expelled;
+	bool trusted; /* could do us harm without being a client: see waker.h */
 	const char *expelled_why;
 	uint32_t pid, uid;
 };
 
-/* Options chosen before there is a connection; kept for what a listener hands down. */
+/* Options chosen before there is a connection; kept for what a listener hands down, which other
+ * shards read while the owner may add one. */
 struct sock_options {
-	uint32_t set; /* bit per enum stackd_opt */
-	int64_t value[STACKD_OPT_COUNT];
+	_Atomic uint32_t set; /* bit per enum stackd_opt, set after its value */
+	_Atomic int64_t value[STACKD_OPT_COUNT];
 };
 
 enum sock_kind {
@@ -88,12 +91,16 @@ enum sock_kind {
 
 /* One slot, the daemon's side. */
 struct sock {
+	/* read by other threads too */
+	_Atomic(struct sock_listener *) listener; /* SOCK_LISTENER: [SHARDS_MAX] records, one a shard */
+	_Atomic(struct sock_options *) options;	  /* NULL: none chosen */
+	_Atomic uint32_t owner; /* the shard whose it is, plus 1; 0: by sock_owner's rule */
+	_Atomic uint8_t kind;	/* enum sock_kind */
+	/* from here on the owner's, and zeroed when a use begins */
 	struct sock_region *region;
 	struct tcp_conn *conn;
-	struct sock_listener *listener; /* SOCK_LISTENER: [SHARDS_MAX] records, one a shard */
-	struct sock_port *port;		/* the bound port, NULL: none */
-	struct sock_options *options;	/* NULL: none chosen */
-	const struct tcp_rules *rules;	/* chosen for this socket; NULL: the client's */
+	struct sock_port *port;	       /* the bound port, NULL: none */
+	const struct tcp_rules *rules; /* chosen for this socket; NULL: the client's */
 	struct sock *parent;		/* accepted: the listener, while it lives */
 	struct list subs;
 	struct endpoint local; /* bound */
@@ -101,9 +108,7 @@ struct sock {
 	uint32_t slot, gen;
 	uint32_t next_free;
 	uint32_t tx_limit; /* what the slot says */
-	_Atomic uint32_t owner; /* the shard whose it is, plus 1; 0: by sock_owner's rule */
 	uint32_t holders;
-	uint8_t kind;	   /* enum sock_kind */
 	uint8_t bind_flags; /* enum stackd_bind_flag */
 	bool offered;	   /* in an accept ring, nobody's yet */
 	bool letting_go;   /* the application is gone; free it when TCP has ended */
@@ -167,23 +172,29 @@ bool sock_events(struct sock_table *);
 /* A passive connection completes: gives it a slot and rings of its listener's region.  False: there
  * is none free. */
 bool sock_give_buffers(struct sock_table *, struct tcp_conn *);
-/* An eventfd that must be written because its sleeper has news; -1 at the end. */
-int sock_next_wakeup(struct sock_table *);
+/* An eventfd that must be written because its sleeper has news; -1 at the end.  *trusted: of its
+ * client. */
+int sock_next_wakeup(struct sock_table *, bool *trusted);
 bool sock_next_letter(struct sock_table *, struct sock_letter *out);
 /* A submission that another shard passed on (SOCK_TO_SHARD, SOCK_TO_ALL). */
 void sock_submit(struct sock_table *, struct sock_client *, const struct stackd_sqe *, bool for_all, ns_t now);
 /* A connection in SYN-SENT moves: the old shard lets go of its socket (after tcp_export), the new one
- * takes it (after tcp_import; conn NULL: there was no memory, it ends with ENOBUFS). */
-void sock_depart(struct sock_table *, struct sock *, uint32_t to_shard);
-void sock_adopt(struct sock_table *, struct sock *, struct tcp_conn *);
+ * takes it (after tcp_import; conn NULL: there was no memory, it ends with ENOBUFS).  The options
+ * travel in *carried. */
+void sock_depart(struct sock_table *, struct sock *, uint32_t to_shard, struct sock_options *carried);
+void sock_adopt(struct sock_table *, struct sock *, struct tcp_conn *, const struct sock_options *carried);
 uint32_t sock_count(const struct sock_table *);
+/* For what the control thread refused. */
+void sock_count_refusal(struct sock_table *, enum count_id);
 
 /* --- by the control thread, inside shard_call -------------------------------------------------- */
 
 void sock_add_client(struct sock_table *, struct sock_client *);
-/* Its sockets on this shard lose it as a holder (reset if it was the last), its subscriptions end. */
+/* Its sockets on this shard lose it as a holder (reset if it was the last), its subscriptions end.
+ * To be called again for sockets that moved here from a shard that comes later: until it holds none. */
 void sock_remove_client(struct sock_table *, struct sock_client *);
-/* `child` holds on this shard all that `parent` holds (child->holds is laid out alike from [1] on). */
+/* `child` holds on this shard all that `parent` holds in a region that both name.  Again: what it
+ * holds already stays as it is. */
 void sock_clone_holds(struct sock_table *, struct sock_client *parent, struct sock_client *child);
 /* The shard whose thread alone may touch the socket. */
 uint32_t sock_owner(const struct sock_region *, uint32_t slot);
@@ -205,6 +216,7 @@ struct tcp_listener *sock_tcp_listener(const struct sock_table *, const struct s
 
 struct sock_ports;
 struct sock_ports *sock_ports_create(const struct memory *, uint16_t min, uint16_t max); /* NULL: no memory */
+void sock_ports_destroy(struct sock_ports *);
 /* Claims local (port 0: chooses one); flags: enum stackd_bind_flag.  0, -EADDRINUSE, -ENOBUFS. */
 int sock_port_claim(struct sock_ports *, struct endpoint *local, uint32_t flags, struct sock_port **out);
 /* From any thread: the port is free again at the next claim. */

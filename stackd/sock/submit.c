@@ -95,15 +95,38 @@ static void apply_option(struct sock *s, uint32_t opt, int64_t value)
 		tcp_set_option(s->conn, tcp_opt_of[opt].opt, value);
 }
 
-void sock_apply_options(struct sock_table *t, struct sock *s, const struct sock_options *o)
+static void keep_option(struct sock_options *o, uint32_t opt, int64_t value)
 {
-	if (!o)
-		return;
-	if (!s->options && (s->options = pool_take(&t->options)))
-		*s->options = *o;
+	atomic_store_explicit(&o->value[opt], value, memory_order_relaxed);
+	atomic_fetch_or_explicit(&o->set, 1u << opt, memory_order_release);
+}
+
+void sock_copy_options(struct sock_options *to, const struct sock_options *from)
+{
+	uint32_t set = from ? atomic_load_explicit(&from->set, memory_order_acquire) : 0;
+
+	atomic_store_explicit(&to->set, 0, memory_order_relaxed);
 	for (uint32_t opt = 1; opt < STACKD_OPT_COUNT; opt++)
-		if (o->set >> opt & 1)
-			apply_option(s, opt, o->value[opt]);
+		if (set >> opt & 1)
+			keep_option(to, opt, atomic_load_explicit(&from->value[opt], memory_order_relaxed));
+}
+
+void sock_inherit_options(struct sock_table *t, struct sock *s, const struct sock_options *from)
+{
+	struct sock_options *o = from ? pool_take(&t->options) : NULL;
+
+	if (o)
+		sock_copy_options(o, from);
+	s->options = o;
+}
+
+void sock_apply_options(struct sock *s, const struct sock_options *o)
+{
+	uint32_t set = o ? atomic_load_explicit(&o->set, memory_order_acquire) : 0;
+
+	for (uint32_t opt = 1; opt < STACKD_OPT_COUNT; opt++)
+		if (set >> opt & 1)
+			apply_option(s, opt, atomic_load_explicit(&o->value[opt], memory_order_relaxed));
 }
 
 static void do_setopt(struct sock_table *t, struct sock_client *c, struct sock *s, const struct stackd_sqe *e)
@@ -114,10 +137,8 @@ static void do_setopt(struct sock_table *t, struct sock_client *c, struct sock *
 	}
 	if (!s->options)
 		s->options = pool_take(&t->options);
-	if (s->options) {
-		s->options->set |= 1u << e->opt;
-		s->options->value[e->opt] = e->arg;
-	}
+	if (s->options)
+		keep_option(s->options, e->opt, e->arg);
 	apply_option(s, e->opt, e->arg);
 }
 
@@ -154,7 +175,7 @@ static void do_connect(struct sock_table *t, struct sock_client *c, struct sock 
 	}
 	s->kind = SOCK_CONN;
 	sock_attach_rings(s);
-	sock_apply_options(t, s, s->options);
+	sock_apply_options(s, s->options);
 	sock_publish_endpoints(s);
 	atomic_store_explicit(&shm->state, STACKD_SOCK_CONNECTING, memory_order_release);
 }
@@ -248,13 +269,16 @@ static bool in_range(const struct sock_client *c, const struct sock_region *r, c
 	return e->arg2 < h->sub_count && e->arg >= 0 && e->arg < (int64_t)h->evq_count;
 }
 
-/* A subscription on a listener, passed on by its owner. */
+/* A subscription on a listener, passed on by its owner.  Only as long as the record of this shard
+ * names the socket is it sure to stay a listener. */
 static void submit_listener_sub(struct sock_table *t, struct sock_client *c, struct sock *s,
 				const struct stackd_sqe *e)
 {
+	struct sock_listener *l = s->listener;
+
 	if (e->op == STACKD_OP_UNSUB)
 		sock_sub_end(t, c, (uint32_t)e->arg2);
-	else if (s->kind == SOCK_LISTENER && s->gen == e->gen && s->listener[t->shard].sock)
+	else if (l && l[t->shard].sock == s && s->gen == e->gen)
 		sock_sub_set(t, c, s, e);
 }
 

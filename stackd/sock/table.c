@@ -49,9 +49,14 @@ uint32_t sock_count(const struct sock_table *t)
 	return t->used;
 }
 
-/* Subscriptions travel as submissions; options have reached the connection already, but stay with
- * the old shard's pool, so they are forgotten here. */
-void sock_depart(struct sock_table *t, struct sock *s, uint32_t to_shard)
+void sock_count_refusal(struct sock_table *t, enum count_id why)
+{
+	count(t->counters, why);
+}
+
+/* Subscriptions travel as submissions, behind the connection; options as a copy, since each shard
+ * has its own pool. */
+void sock_depart(struct sock_table *t, struct sock *s, uint32_t to_shard, struct sock_options *carried)
 {
 	while (!list_empty(&s->subs)) {
 		struct sock_sub *sub = container_of(s->subs.next, struct sock_sub, of_sock);
@@ -63,6 +68,7 @@ void sock_depart(struct sock_table *t, struct sock *s, uint32_t to_shard)
 				       .kind = SOCK_TO_SHARD, .shard = to_shard, .client = sub->client, .sqe = e});
 		sock_sub_free(t, sub);
 	}
+	sock_copy_options(carried, s->options);
 	if (s->options)
 		pool_give(&t->options, s->options);
 	s->options = NULL;
@@ -73,11 +79,13 @@ void sock_depart(struct sock_table *t, struct sock *s, uint32_t to_shard)
 	atomic_store_explicit(&s->owner, to_shard + 1, memory_order_release);
 }
 
-void sock_adopt(struct sock_table *t, struct sock *s, struct tcp_conn *conn)
+void sock_adopt(struct sock_table *t, struct sock *s, struct tcp_conn *conn, const struct sock_options *carried)
 {
 	struct stackd_sock *shm = sock_shm(s);
 
 	t->used++;
+	if (carried->set)
+		sock_inherit_options(t, s, carried);
 	count(t->counters, COUNT_shard_adopted);
 	s->conn = conn;
 	if (conn) {

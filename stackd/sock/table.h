@@ -52,7 +52,10 @@ void sock_publish_endpoints(struct sock *);
 void sock_attach_rings(struct sock *);
 
 /* submit.c */
-void sock_apply_options(struct sock_table *, struct sock *, const struct sock_options *);
+void sock_copy_options(struct sock_options *to, const struct sock_options *from); /* NULL: none */
+/* A copy for `s`, if there is memory. */
+void sock_inherit_options(struct sock_table *, struct sock *, const struct sock_options *);
+void sock_apply_options(struct sock *, const struct sock_options *);
 bool sock_take_sent(struct sock_table *, struct sock_client *, struct sock *);
 bool sock_take_read(struct sock_table *, struct sock_client *, struct sock *);
 
