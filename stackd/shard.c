@@ -20,6 +20,7 @@
 
 #define LETTERS_MAX    8192u
 #define BLOCKED_NS     (200 * NS_PER_US) /* the driver had no room: look again so soon */
+#define LOOKS_A_YIELD  8u
 #define PORT_MIN       32768u
 #define PORT_MAX       60999u
 #define CHUNKS_MAX     4000000u
@@ -220,6 +221,16 @@ static void pin(const struct shard *sh)
 	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
+/* The CPU may be wanted by the very client or peer that is waited for: without the yield it would
+ * wait for the scheduler's next tick. */
+static void look_again(const struct shard *sh)
+{
+	if (sh->stats.loops % LOOKS_A_YIELD == 0)
+		sched_yield();
+	else
+		__builtin_ia32_pause();
+}
+
 static void *shard_main(void *arg)
 {
 	struct shard *sh = arg;
@@ -235,7 +246,7 @@ static void *shard_main(void *arg)
 		if (turn(sh)) {
 			busy_at = sh->now;
 		} else if (sh->now - busy_at < sh->config.spin_ns && next_deadline(sh) > sh->now) {
-			__builtin_ia32_pause();
+			look_again(sh);
 		} else {
 			shard_sleep(sh);
 			busy_at = shard_clock();
