@@ -280,7 +280,7 @@ def measure(options, chosen):
     bench = Bench()
     results = []
     try:
-        build.build(build.TARGETS + ["tests/bench/rr-server", "tests/bench/rr-client"])
+        build.build(["tests/bench/rr-server", "tests/bench/rr-client"])
         bench.up()
         print(f"{versions()}\nveth, MTU 1500, offloads on unless a row says otherwise; the kernel's TCP uses cubic at every "
               f"end. Two pairs between the\nsame two namespaces: stackd to kernel, and kernel to kernel. No figure of "

@@ -30,12 +30,18 @@ def run(command, log, owner):
     return done.returncode == 0
 
 
-def build(targets=None):
-    """Sets build/ up if it isn't, and builds the targets."""
+def plugin_targets():
+    listed = subprocess.run(["ninja", "-C", BUILD, "-t", "targets", "all"], capture_output=True, text=True, check=False)
+    names = [line.partition(":")[0] for line in listed.stdout.splitlines()]
+    return [n for n in names if n.startswith("plugins/") and n.endswith(".so")]
+
+
+def build(more=()):
+    """Sets build/ up if it isn't, and builds the tools, the plugins, and more."""
     owner = os.stat(BUILD if os.path.exists(BUILD) else ROOT)
     log = []
     good = os.path.exists(os.path.join(BUILD, "build.ninja")) or run(["meson", "setup", BUILD, ROOT], log, owner)
-    good = good and run(["ninja", "-C", BUILD, *(targets or TARGETS)], log, owner)
+    good = good and run(["ninja", "-C", BUILD, *TARGETS, *plugin_targets(), *more], log, owner)
     if not good:
         raise Failed("the build failed:\n" + "\n".join(log)[-3000:] +
                      f"\nby hand: meson setup {BUILD} && ninja -C {BUILD}")
