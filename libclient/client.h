@@ -97,6 +97,7 @@ struct ofd {
 	_Atomic uint8_t mode;
 	_Atomic bool nonblock;
 	bool listening, connect_posted, connect_pending, bound, accepted;
+	bool kernel_only; /* an option was set that the stack can't honour */
 	int domain;
 	struct ofd *next_free;
 	struct epoll *epoll;   /* KIND_EPOLL */
@@ -230,6 +231,12 @@ uint32_t sock_state(const struct ofd *);
 int sock_take_error(struct ofd *);
 /* Which directions this side has shut, as every process that shares the socket knows: RCV 1, SND 2. */
 uint32_t sock_shut(const struct ofd *);
+/* The slot's word of the clients: two bits of sock_shut, and what MSG_MORE holds back. */
+enum { SOCK_MORE = 4 };
+static inline uint32_t sock_word(const struct ofd *o)
+{
+	return __atomic_load_n(&o->sock->client_word, __ATOMIC_ACQUIRE);
+}
 void sock_release(struct ofd *); /* the last reference has gone */
 void sock_request(const struct ofd *, struct stackd_request *, uint32_t type);
 void sock_accepted(struct ofd *, const struct ofd *listener, uint32_t slot);
@@ -290,6 +297,8 @@ int64_t timespec_ns(const struct timespec *); /* NULL: -1 */
 /* ---- option.c ---- */
 
 int option_replay(struct ofd *); /* 0 or an errno: a plugin that isn't there */
+/* MSG_MORE: until a send without it the socket is corked, unless the program has corked it. */
+void option_more(struct ofd *, bool more);
 void option_inherit(struct ofd *, const struct ofd *listener);
 
 /* ---- epoll.c ---- */

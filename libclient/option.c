@@ -178,6 +178,27 @@ static bool set_local(struct ofd *o, int level, int name, const void *value)
 	}
 }
 
+static const struct option_value *remembered(const struct ofd *o, int level, int name)
+{
+	for (uint32_t i = 0; i < o->option_count; i++)
+		if (o->option[i].level == level && o->option[i].name == name)
+			return &o->option[i];
+	return NULL;
+}
+
+void option_more(struct ofd *o, bool more)
+{
+	const struct option_value *cork = remembered(o, IPPROTO_TCP, TCP_CORK);
+
+	if (cork && cork->value)
+		return;
+	if (more)
+		__atomic_or_fetch(&o->sock->client_word, SOCK_MORE, __ATOMIC_SEQ_CST);
+	else
+		__atomic_and_fetch(&o->sock->client_word, ~(uint32_t)SOCK_MORE, __ATOMIC_SEQ_CST);
+	queue_post(o, STACKD_OP_SETOPT, STACKD_OPT_CORK, more, 0);
+}
+
 static int set_known(struct ofd *o, int fd, int index)
 {
 	int value = 0;
@@ -188,9 +209,41 @@ static int set_known(struct ofd *o, int fd, int index)
 	if (known[index].level == SOL_SOCKET && known[index].name == SO_RCVLOWAT)
 		o->rcvlowat = value > 0 ? value : 1;
 	remember(o, known[index].level, known[index].name, value);
-	if (o->mode == MODE_STACK && known[index].opt)
-		post_option(o, known[index].opt, value);
+	if (o->mode != MODE_STACK || !known[index].opt)
+		return 0;
+	if (known[index].opt == STACKD_OPT_CORK) /* its word counts from here on */
+		__atomic_and_fetch(&o->sock->client_word, ~(uint32_t)SOCK_MORE, __ATOMIC_SEQ_CST);
+	post_option(o, known[index].opt, value);
 	return 0;
+}
+
+/* Hints: refused even while the socket's side is open.  A kernel socket without one still works. */
+static bool is_refused(int level, int name)
+{
+	return level == IPPROTO_TCP &&
+	       (name == TCP_FASTOPEN || name == TCP_FASTOPEN_CONNECT || name == TCP_FASTOPEN_KEY ||
+		name == TCP_NOTSENT_LOWAT);
+}
+
+/* Promises that only the kernel's TCP can keep: an address of the stack is refused after them. */
+static bool is_binding(int level, int name)
+{
+	static const struct {
+		int level, name;
+	} binding[] = {
+		{IPPROTO_TCP, TCP_MD5SIG},	   {IPPROTO_TCP, TCP_MD5SIG_EXT},
+		{IPPROTO_TCP, TCP_ULP},		   {IPPROTO_TCP, TCP_REPAIR},
+		{IPPROTO_TCP, TCP_WINDOW_CLAMP},   {SOL_SOCKET, SO_BINDTODEVICE},
+		{SOL_SOCKET, SO_ATTACH_FILTER},	   {SOL_SOCKET, SO_ATTACH_BPF},
+		{SOL_SOCKET, SO_MAX_PACING_RATE},  {IPPROTO_IP, IP_OPTIONS},
+		{IPPROTO_IP, IP_MINTTL},	   {IPPROTO_IP, IP_TRANSPARENT},
+		{IPPROTO_IPV6, IPV6_MINHOPCOUNT},  {IPPROTO_IPV6, IPV6_TRANSPARENT},
+	};
+
+	for (size_t i = 0; i < sizeof(binding) / sizeof(binding[0]); i++)
+		if (binding[i].level == level && binding[i].name == name)
+			return true;
+	return false;
 }
 
 static bool is_local(int level, int name)
@@ -217,8 +270,12 @@ static int set_option(struct ofd *o, int fd, int level, int name, const void *va
 				       level == IPPROTO_IPV6
 			       ? ENOPROTOOPT
 			       : EOPNOTSUPP;
+	if (is_refused(level, name))
+		return ENOPROTOOPT;
 	if (LIBC->setsockopt(fd, level, name, value, len) < 0)
 		return errno;
+	if (is_binding(level, name))
+		o->kernel_only = true;
 	if (set_local(o, level, name, value) || index < 0)
 		return 0;
 	return set_known(o, fd, index);
@@ -327,14 +384,6 @@ static int get_info(const struct ofd *o, int level, int name, void *value, sockl
 	}
 	number = (int)(level == IPPROTO_TCP ? info.snd_mss : info.pmtu);
 	return copy_out(value, len, &number, sizeof(number));
-}
-
-static const struct option_value *remembered(const struct ofd *o, int level, int name)
-{
-	for (uint32_t i = 0; i < o->option_count; i++)
-		if (o->option[i].level == level && o->option[i].name == name)
-			return &o->option[i];
-	return NULL;
 }
 
 static int get_option(struct ofd *o, int fd, int level, int name, void *value, socklen_t *len)

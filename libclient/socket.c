@@ -169,6 +169,8 @@ static bool slot_take(struct ofd *o, struct attach *a)
 
 int sock_adopt(struct ofd *o, struct attach *a)
 {
+	if (o->kernel_only)
+		return ENOPROTOOPT;
 	if (!slot_take(o, a))
 		return ENOBUFS;
 	atomic_store_explicit(&o->mode, MODE_STACK, memory_order_release);
@@ -226,7 +228,7 @@ int sock_take_error(struct ofd *o)
 
 uint32_t sock_shut(const struct ofd *o)
 {
-	return __atomic_load_n(&o->sock->client_word, __ATOMIC_ACQUIRE) & 3;
+	return sock_word(o) & 3;
 }
 
 void sock_request(const struct ofd *o, struct stackd_request *q, uint32_t type)

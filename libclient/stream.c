@@ -236,14 +236,21 @@ ssize_t stackd_readv(int fd, const struct iovec *iov, int count)
 
 /* ---- send ---- */
 
-void stream_sent(struct ofd *o)
+static void sent(struct ofd *o)
 {
 	if (atomic_exchange(&o->sock->tx_posted, 1) == 0)
 		queue_post(o, STACKD_OP_SEND, 0, 0, 0);
 }
 
+void stream_sent(struct ofd *o)
+{
+	sent(o);
+	if (sock_word(o) & SOCK_MORE)
+		option_more(o, false);
+}
+
 /* As much as there is room for; with less than all of it the daemon is asked to tell of room. */
-static size_t put(struct ofd *o, struct cursor *c)
+static size_t put(struct ofd *o, struct cursor *c, int flags)
 {
 	struct stackd_sock *s = o->sock;
 	uint64_t tail, n;
@@ -257,7 +264,9 @@ static size_t put(struct ofd *o, struct cursor *c)
 	if (c->left)
 		atomic_store_explicit(&s->tx_nospace, 1, memory_order_relaxed);
 	lock_drop(&s->tx_lock);
-	if (n)
+	if (n && (flags & MSG_MORE))
+		sent(o);
+	else if (n)
 		stream_sent(o);
 	return (size_t)n;
 }
@@ -296,19 +305,21 @@ static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 {
 	struct cursor c;
 	int64_t deadline = 0;
-	size_t sent = 0;
+	size_t queued = 0;
 
-	if (flags & MSG_OOB)
+	if (flags & (MSG_OOB | MSG_FASTOPEN))
 		return -EOPNOTSUPP;
 	if (!cursor_init(&c, iov, count))
 		return -EINVAL;
+	if ((flags & MSG_MORE) && !(sock_word(o) & SOCK_MORE))
+		option_more(o, true);
 	for (;;) {
 		int r = stream_may_send(o);
 
 		if (r == 0) {
-			sent += put(o, &c);
+			queued += put(o, &c, flags);
 			if (c.left == 0)
-				return (ssize_t)sent;
+				return (ssize_t)queued;
 			/* room that came before the daemon could see tx_nospace is ours to find */
 			atomic_thread_fence(memory_order_seq_cst);
 			if (tx_bytes_room(o))
@@ -317,7 +328,7 @@ static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 		if (r >= 0)
 			r = stream_send_wait(o, flags, &deadline);
 		if (r < 0)
-			return sent ? (ssize_t)sent : r;
+			return queued ? (ssize_t)queued : r;
 	}
 }
 

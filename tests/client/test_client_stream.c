@@ -220,6 +220,19 @@ static void test_options(void)
 	CHECK(getsockopt(fd, SOL_SOCKET, SO_TYPE, &off, &len) == 0 && off == SOCK_STREAM);
 }
 
+/* Nothing is taken and then ignored, also while the socket's side is still open. */
+static void test_options_refused(void)
+{
+	struct sockaddr_in a = own_addr(5001);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1, rate = 1000000, l = listen_at(5001);
+
+	CHECK(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)) == -1);
+	CHECK(errno == ENOPROTOOPT);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)) == 0);
+	CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == -1 && errno == ENOPROTOOPT);
+	CHECK(close(fd) == 0 && close(l) == 0);
+}
+
 /* ---- descriptors ---- */
 
 static void test_dup(void)
@@ -270,6 +283,7 @@ TEST(names)
 TEST(connect_errors)
 TEST(not_ours)
 TEST(options)
+TEST(options_refused)
 TEST(dup)
 TEST(protected)
 TEST(reset)
@@ -285,6 +299,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(run_connect_errors),
 		cmocka_unit_test(run_not_ours),
 		cmocka_unit_test(run_options),
+		cmocka_unit_test(run_options_refused),
 		cmocka_unit_test(run_dup),
 		cmocka_unit_test(run_protected),
 		cmocka_unit_test(run_reset),
