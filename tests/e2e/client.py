@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""client.py CASE DRIVER - libstackd's own things against the real daemon: the example program, MSG_MORE,
+and a program and a plugin built out of the tree against what `meson install` has put down."""
+
+import json
+import os
+import re
+
+import lab
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EXAMPLE = os.path.join(lab.BUILD, "libclient", "stackd-echo")
+
+ECHO = """
+import socket, sys, threading
+def echo(c):
+    while (b := c.recv(1 << 16)):
+        c.sendall(b)
+    c.close()
+s = socket.create_server((sys.argv[1], 7007)); print("listening", flush=True)
+while True:
+    threading.Thread(target=echo, args=(s.accept()[0],), daemon=True).start()
+"""
+
+THERE_AND_BACK = """
+import socket, sys, threading, random
+data = random.Random(7).randbytes(int(sys.argv[2]))
+c = socket.create_connection((sys.argv[1], 7007))
+def send():
+    c.sendall(data); c.shutdown(socket.SHUT_WR)
+t = threading.Thread(target=send); t.start()
+f = c.makefile("rb")
+assert f.read() == data
+t.join(); print("good")
+"""
+
+
+def echo_server(net, program=EXAMPLE):
+    server = net.spawn(program, "-s", net.rundir, "server", lab.STACK4, "7007")
+    lab.check(lab.wait_for(lambda: "through stackd" in server.output()), f"does not serve: {server.output()}")
+    return server
+
+
+def echo_client(net, size, program=EXAMPLE, options=()):
+    words = [w for o in options for w in ("-o", o)]
+    text = lab.sh(program, "-s", net.rundir, *words, "client", lab.PEER4, "7007", str(size), timeout=100)
+    lab.check(text.startswith("stackd:") and "all as sent" in text, text)
+    print(text.strip())
+
+
+def test_example(net):
+    echo_server(net)
+    clients = [net.peer_spawn("python3", "-c", THERE_AND_BACK, lab.STACK4, str(n)) for n in (1, 100_000, 30_000_000)]
+    for c in clients:
+        lab.check(c.wait(100) == 0 and "good" in c.output(), c.output())
+    kernel = net.peer_spawn("python3", "-c", ECHO, lab.PEER4)
+    lab.check(lab.wait_for(lambda: "listening" in kernel.output()), kernel.output())
+    echo_client(net, 100_000_000)
+    echo_client(net, 1000, options=["tcp.recovery=gbn"])
+
+
+MORE = """
+import socket, struct, sys
+c = socket.create_connection((sys.argv[1], 7007))
+c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+for i in range(200):
+    c.send(b"head", socket.MSG_MORE if sys.argv[2] == "more" else 0); c.send(b"body")
+    n = 0
+    while n < 8: n += len(c.recv(8 - n))
+c.send(b"tail", socket.MSG_MORE)   # held back, but not for ever
+assert c.recv(4) == b"tail"
+info = c.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+print("segments", struct.unpack_from("I", info, 156)[0])
+"""
+
+
+def test_more(net):
+    kernel = net.peer_spawn("python3", "-c", ECHO, lab.PEER4)
+    lab.check(lab.wait_for(lambda: "listening" in kernel.output()), kernel.output())
+    text = net.run("python3", "-c", MORE, lab.PEER4, "more")
+    segments = int(re.search(r"segments (\d+)", text).group(1))
+    lab.check(200 < segments <= 210, f"MSG_MORE: {segments} segments for 200 pairs of writes")
+
+
+def guide_plugin():
+    """The plugin that the guide shows whole."""
+    with open(os.path.join(ROOT, "docs", "plugin-guide.md"), encoding="utf-8") as f:
+        return re.search(r"```c\n(/\* aimd\.c \*/.*?)```", f.read(), re.S).group(1)
+
+
+def installed_flags(prefix):
+    pc = lab.sh("find", prefix, "-name", "stackd.pc").strip()
+    lab.check(pc, "no stackd.pc was installed")
+    env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(pc))
+
+    def ask(what):
+        variable = f"--define-variable=prefix={prefix}/usr/local"
+        return lab.sh("pkg-config", variable, what, "stackd", env=env).split()
+    return ask
+
+
+def test_installed(net):
+    prefix = os.path.join(lab.TMP, "installed")
+    lab.sh("meson", "install", "--no-rebuild", "-C", lab.BUILD, "--destdir", prefix, timeout=60)
+    flags = installed_flags(prefix)
+    libdir = flags("--variable=libdir")[0]
+    source = os.path.join(ROOT, "libclient", "example", "stackd_echo.c")
+    lab.sh("cc", "-Wall", "-Werror", *flags("--cflags"), "-o", "echo", source, *flags("--libs"), f"-Wl,-rpath,{libdir}",
+           timeout=60)
+    program = os.path.join(lab.TMP, "echo")
+    lab.check(prefix in lab.sh("ldd", program), "not linked to the installed library")
+    echo_server(net, program)
+    client = net.peer_spawn("python3", "-c", THERE_AND_BACK, lab.STACK4, "100000")
+    lab.check(client.wait(60) == 0, client.output())
+    with open("aimd.c", "w", encoding="utf-8") as f:
+        f.write(guide_plugin())
+    lab.sh("cc", "-shared", "-fPIC", "-O2", "-fvisibility=hidden", *flags("--cflags"), "-o", "aimd.so", "aimd.c")
+    lab.check("aimd" in net.ctl("plugins", "./aimd.so"), "stackdctl does not read the guide's plugin")
+    net.ctl("set", "tcp.cc=" + os.path.join(lab.TMP, "aimd.so"))
+    kernel = net.peer_spawn("python3", "-c", ECHO, lab.PEER4)
+    lab.check(lab.wait_for(lambda: "listening" in kernel.output()), kernel.output())
+    echo_client(net, 1_000_000, program)
+
+
+def test(case, driver):
+    with lab.Lab(driver=driver) as net:
+        net.start()
+        globals()["test_" + case](net)
+
+
+if __name__ == "__main__":
+    lab.main(test)
