@@ -58,11 +58,11 @@ static inline bool cc_is_news(const struct sp_conn *c, const struct cc_loss *l, 
 	}
 }
 
+/* A time-out in recovery may turn out to be a mistake without the loss before it being one: undone,
+ * the window is what that recovery was to leave. */
 static inline void cc_remember(struct cc_loss *l, const struct sp_cc_out *out)
 {
-	if (l->recovering) /* the values before the episode that is still going on count */
-		return;
-	l->prior_cwnd = out->cwnd;
+	l->prior_cwnd = l->recovering ? out->ssthresh : out->cwnd;
 	l->prior_ssthresh = out->ssthresh;
 	l->prior_valid = true;
 }

@@ -172,8 +172,7 @@ static void reduce(const struct sp_conn *c, struct state *s, uint64_t cwnd)
 	const struct params *p = c->params;
 	struct growth *g = &s->grow;
 
-	if (!s->loss.recovering)
-		s->before = *g;
+	s->before = *g;
 	g->cwnd_prior = cwnd;
 	if (p->fast_convergence && (double)cwnd < g->w_max)
 		g->w_max = (double)cwnd * (1 + p->beta) / 2;

@@ -160,20 +160,11 @@ static void rack_mark_on_rto(const struct sp_conn *c, struct state *s)
 
 /* --- TLP: RFC 8985 section 7 --------------------------------------------------------------- */
 
-static sp_ns rto_at(const struct sp_conn *c, const struct state *s)
-{
-	sp_ns since = c->rto_since;
-
-	if (since == SP_NEVER)
-		return SP_NEVER;
-	return (since > s->rto_base ? since : s->rto_base) + c->rto;
-}
-
 /* 7.2: when the tail is probed; SP_NEVER when it isn't to be. */
 static sp_ns probe_time(const struct sp_conn *c, const struct state *s)
 {
 	const struct params *p = c->params;
-	sp_ns pto = c->srtt ? 2 * c->srtt : p->probe_initial, rto = rto_at(c, s);
+	sp_ns pto = c->srtt ? 2 * c->srtt : p->probe_initial, rto = rto_at(c, s->rto_base);
 
 	if (!p->tlp || s->pto_base == 0 || s->episode.kind != EPISODE_NONE || c->sacked != 0 ||
 	    s->probe_out || c->snd_una == c->snd_nxt || c->backoffs != 0)
@@ -304,7 +295,7 @@ static void racktlp_on_sent(const struct sp_conn *c, void *st, const struct sp_c
 		probe_sent(c, s, k);
 	} else if (k->sends > 1) {
 		s->resent += k->len;
-		if (k->off <= c->snd_una) /* it deserves a whole RTO: only it can move snd_una */
+		if (is_first_again(c, k))
 			s->rto_base = c->now;
 	} else {
 		s->pto_base = c->now;
@@ -368,7 +359,7 @@ static sp_ns racktlp_deadline(const struct sp_conn *c, void *st)
 
 	if (c->snd_una == c->snd_nxt)
 		return SP_NEVER;
-	at = rto_at(c, s);
+	at = rto_at(c, s->rto_base);
 	probe = probe_time(c, s);
 	if (probe < at)
 		at = probe;
@@ -400,7 +391,7 @@ static void racktlp_on_timer(const struct sp_conn *c, void *st, struct sp_verdic
 			enter(c, s, v);
 	} else if (probe_time(c, s) <= c->now) {
 		probe_start(c, s, v);
-	} else if (rto_at(c, s) <= c->now) {
+	} else if (rto_at(c, s->rto_base) <= c->now) {
 		time_out(c, s, v);
 	}
 }

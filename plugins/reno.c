@@ -12,6 +12,7 @@ struct state {
 	uint64_t left;       /* bytes that duplicates prove to have arrived, in recovery */
 	sp_off recover;      /* RFC 6582: no second reaction to losses below */
 	bool recover_set;
+	sp_ns first_again; /* when the first was sent again */
 };
 
 static void enter(const struct sp_conn *c, struct state *s, struct sp_verdict *v)
@@ -77,6 +78,21 @@ static void reno_on_ack(const struct sp_conn *c, void *st, const struct sp_ack *
 		partial_ack(c, s, a, v);
 }
 
+static void reno_on_sent(const struct sp_conn *c, void *st, const struct sp_chunk *k)
+{
+	struct state *s = st;
+
+	if (is_first_again(c, k))
+		s->first_again = c->now;
+}
+
+static sp_ns reno_deadline(const struct sp_conn *c, void *st)
+{
+	const struct state *s = st;
+
+	return rto_at(c, s->first_again);
+}
+
 static void reno_on_timer(const struct sp_conn *c, void *st, struct sp_verdict *v)
 {
 	struct state *s = st;
@@ -109,7 +125,9 @@ static int reno_describe(const struct sp_conn *c, const void *st, char *line, si
 
 static const struct sp_recovery_ops ops = {
     .size = sizeof(struct sp_recovery_ops),
+    .on_sent = reno_on_sent,
     .on_ack = reno_on_ack,
+    .deadline = reno_deadline,
     .on_timer = reno_on_timer,
     .left = reno_left,
     .describe = reno_describe,

@@ -11,6 +11,7 @@ struct state {
 	sp_off judged_to; /* all below that was not sacked is marked already */
 	sp_off rescue;    /* the chunk offered as a rescue */
 	bool rescue_offered, rescued;
+	sp_ns first_again; /* when the first was sent again */
 };
 
 /* IsLost() for every chunk at once, from the top: what is held above only grows downwards. */
@@ -87,14 +88,22 @@ static void sack_on_sent(const struct sp_conn *c, void *st, const struct sp_chun
 {
 	struct state *s = st;
 
-	(void)c;
 	if (k->sends < 2)
 		return;
+	if (is_first_again(c, k))
+		s->first_again = c->now;
 	if (s->rescue_offered && k->off == s->rescue && k->off > s->high_rxt)
 		s->rescued = true; /* HighRxt stays: section 4 NextSeg (4) */
 	else if (chunk_end(k) > s->high_rxt)
 		s->high_rxt = chunk_end(k);
 	s->rescue_offered = false;
+}
+
+static sp_ns sack_deadline(const struct sp_conn *c, void *st)
+{
+	const struct state *s = st;
+
+	return rto_at(c, s->first_again);
 }
 
 static void sack_on_timer(const struct sp_conn *c, void *st, struct sp_verdict *v)
@@ -167,6 +176,7 @@ static const struct sp_recovery_ops ops = {
     .size = sizeof(struct sp_recovery_ops),
     .on_sent = sack_on_sent,
     .on_ack = sack_on_ack,
+    .deadline = sack_deadline,
     .on_timer = sack_on_timer,
     .next = sack_next,
     .describe = sack_describe,

@@ -107,6 +107,11 @@ static ns_t timestamp_rtt(const struct tcp_conn *c, const struct segment *s, ns_
 	return ms * NS_PER_MS;
 }
 
+static ns_t first_again(const struct sp_chunk *k)
+{
+	return ((const struct chunk *)k)->first_again;
+}
+
 /* The youngest of the newly delivered chunks gives the sample.  With a chunk among them that was
  * sent more than once it is ambiguous (Karn, MUST-18) unless a timestamp was echoed. */
 static void sample_rtt(struct tcp_conn *c, const struct segment *s, struct sp_ack *a)
@@ -120,7 +125,7 @@ static void sample_rtt(struct tcp_conn *c, const struct segment *s, struct sp_ac
 		if (k->sends > 1) {
 			a->rtt_ambiguous = true;
 			if (stamped && !k->sacked &&
-			    seq_before(s->opt.tsecr, conn_ts_now(c, k->last_sent)))
+			    seq_before(s->opt.tsecr, conn_ts_now(c, first_again(k))))
 				a->ts_original = true;
 		}
 		if (!youngest || k->last_sent >= youngest->last_sent)

@@ -54,6 +54,7 @@ struct chunk {
 	struct tcp_conn *owner; /* NULL while it is free */
 	uint64_t round_end;     /* snd_nxt when it was last sent */
 	ns_t rate_from;         /* delivery rate: when the first of this flight was sent */
+	ns_t first_again;       /* when it was first sent again */
 };
 
 /* Out-of-order data that is in the rx ring: taken on demand. */

@@ -136,6 +136,7 @@ bool sent_split(struct tcp_conn *c, struct chunk *k, uint32_t at)
 	rest->owner = c;
 	rest->round_end = k->round_end;
 	rest->rate_from = k->rate_from;
+	rest->first_again = k->first_again;
 	rest->c.off += at;
 	rest->c.len -= at;
 	k->c.len = at;
@@ -154,6 +155,8 @@ void sent_again(struct tcp_conn *c, struct chunk *k)
 		c->lost_bytes -= k->c.len;
 		c->view.flight += k->c.len;
 	}
+	if (k->c.sends == 1)
+		k->first_again = c->view.now;
 	if (k->c.sends < UINT16_MAX)
 		k->c.sends++;
 	list_unlink(&k->by_age);

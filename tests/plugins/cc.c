@@ -184,7 +184,8 @@ static void newreno_recovery_and_undo(void **state)
 	tell(SP_TIMEOUT);
 	assert_int_equal(out.cwnd, MSS);
 	tell(SP_UNDO);
-	assert_int_equal(out.cwnd, 20 * MSS); /* what was before the first of the two */
+	assert_int_equal(out.cwnd, 10 * MSS); /* the loss before the time-out was one */
+	assert_int_equal(out.ssthresh, 10 * MSS);
 	start("newreno", NULL, 3);
 	tell(SP_ENTER);
 	assert_int_equal(out.ssthresh, 2 * MSS); /* never lower */
@@ -324,6 +325,13 @@ static void cubic_undo(void **state)
 	assert_int_equal(out.ssthresh, UINT64_MAX);
 	ops->describe(&c, st, line, sizeof(line));
 	assert_non_null(strstr(line, "w_max=0"));
+	start("cubic", "hystart=no", 100);
+	tell(SP_ENTER);
+	tell(SP_TIMEOUT);
+	tell(SP_UNDO); /* of the time-out alone */
+	assert_int_equal(out.cwnd, 70 * MSS);
+	ops->describe(&c, st, line, sizeof(line));
+	assert_non_null(strstr(line, "w_max=100000"));
 }
 
 /* A round of `samples` ACKs of one segment with this round trip. */

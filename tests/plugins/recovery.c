@@ -186,6 +186,25 @@ static void reno_eifel(void **state)
 	assert_int_equal(ack((struct facts){.una = SEG(1), .ts_original = true}).episode, SP_UNDO);
 }
 
+/* With an RTO near the round trip a fast retransmit would not be waited for. */
+static void resend_gets_a_whole_rto(void **state)
+{
+	static const char *const names[] = {"reno", "sack", "racktlp"};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		start(names[i], NULL, SP_SACK);
+		send_new(8);
+		q.view.rto_since = q.view.now;
+		assert_true(due() <= 1300 * MS);
+		q.view.now += 100 * MS;
+		for (uint32_t k = 1; k < 4; k++)
+			ack((struct facts){0, SEG(k), SEG(k + 1), {0}, 0});
+		assert_int_equal(resend_lost(), 1);
+		assert_int_equal(due(), 1400 * MS);
+	}
+}
+
 /* --- sack ---------------------------------------------------------------------------- */
 
 static void sack_is_lost(void **state)
@@ -481,6 +500,7 @@ int main(void)
 	    cmocka_unit_test(reno_third_duplicate),
 	    cmocka_unit_test(reno_not_twice_after_timeout),
 	    cmocka_unit_test(reno_eifel),
+	    cmocka_unit_test(resend_gets_a_whole_rto),
 	    cmocka_unit_test(sack_is_lost),
 	    cmocka_unit_test(sack_next_seg),
 	    cmocka_unit_test(rack_waits_a_quarter_of_rtt),

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_recovery.c - what is sent again and why: time-outs, SACK, probes of a window and of a silent
+ * peer; what an ACK of something resent proves. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "talk.h"
+
+static void begin(struct talk *t)
+{
+	talk_init(t, NS_PER_S);
+	talk_begin(t);
+	talk_open_passive(t, "");
+}
+
+static void begin_sack(struct talk *t)
+{
+	talk_init(t, NS_PER_S);
+	t->profile.recovery.use[0].plugin = &plain_sack;
+	talk_begin(t);
+	talk_open_passive(t, "sackOK");
+}
+
+static void zero_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 2000);
+	talk_nothing(&t);
+	talk_after(&t, 1010 * NS_PER_MS); /* SHLD-29 */
+	talk_expect(&t, ". 1:2(1)");
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_after(&t, 1900 * NS_PER_MS);
+	talk_nothing(&t); /* SHLD-30 */
+	talk_after(&t, 200 * NS_PER_MS);
+	talk_expect(&t, ". 1:2(1)");
+	for (int i = 0; i < 60; i++) { /* MUST-37 */
+		talk_inject(&t, ". 1:1(0) ack 1 win 0");
+		talk_after(&t, 61 * NS_PER_S);
+		talk_expect(&t, ". 1:2(1)");
+		while (t.net.begin != t.net.end)
+			talk_expect(&t, ". 1:2(1)");
+	}
+	talk_inject(&t, ". 1:1(0) ack 2 win 0"); /* the byte was taken */
+	assert_int_equal(tcp_acked(t.conn), 1);
+	talk_inject(&t, ". 1:1(0) ack 2 win 1460");
+	talk_expect(&t, ". 2:1462(1460)");
+	talk_inject(&t, ". 1:1(0) ack 1462 win 5000");
+	talk_expect(&t, "P. 1462:2001(539)");
+	assert_int_equal(talk_info(&t).timeouts, 0);
+	talk_end(&t);
+}
+
+static void probes_unanswered(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.knobs.retries = 3;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 2000);
+	talk_after(&t, 30 * NS_PER_S);
+	for (int i = 0; i < 3; i++)
+		talk_expect(&t, ". 1:2(1)");
+	talk_expect(&t, "R. 1:1(0)");
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+/* MUST-38: a window that opens by crumbs */
+static void silly_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 5000);
+	talk_inject(&t, ". 1:1(0) ack 1 win 100");
+	talk_nothing(&t);
+	talk_after(&t, 1010 * NS_PER_MS); /* the override */
+	talk_expect(&t, ". 1:101(100)");
+	talk_inject(&t, ". 1:1(0) ack 101 win 2000");
+	talk_expect(&t, ". 101:1561(1460)");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
+/* SHLD-15, SHLD-16, MUST-34 */
+static void shrinking_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_send(&t, 4380);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_expect(&t, ". 1461:2921(1460)");
+	talk_expect(&t, "P. 2921:4381(1460)");
+	talk_inject(&t, ". 1:1(0) ack 1 win 1460");
+	talk_send(&t, 1460);
+	talk_nothing(&t);
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
+static void time_out(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.knobs.retries = 3;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_send(&t, 100);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 990 * NS_PER_MS);
+	talk_nothing(&t);
+	talk_after(&t, 20 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 1980 * NS_PER_MS);
+	talk_nothing(&t);
+	talk_after(&t, 30 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 4010 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 9000 * NS_PER_MS);
+	talk_expect(&t, "R. 101:101(0)"); /* R2: MUST-20 */
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+static void user_timeout(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_set_option(t.conn, TCP_OPT_USER_TIMEOUT_MS, 1500);
+	talk_send(&t, 100);
+	talk_expect(&t, "P. 1:101(100)");
+	talk_after(&t, 1490 * NS_PER_MS);
+	talk_expect(&t, "P. 1:101(100)");
+	assert_false(t.closed);
+	talk_after(&t, 20 * NS_PER_MS);
+	talk_expect(&t, "R. 101:101(0)");
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+static void sack_recovery(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_sack(&t);
+	talk_send(&t, 7300);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_expect(&t, ". 1461:2921(1460)");
+	talk_expect(&t, ". 2921:4381(1460)");
+	talk_expect(&t, ". 4381:5841(1460)");
+	talk_expect(&t, "P. 5841:7301(1460)");
+	talk_inject(&t, ". 1:1(0) ack 1461");
+	talk_inject(&t, ". 1:1(0) ack 1461 <sack 2921:4381>");
+	talk_inject(&t, ". 1:1(0) ack 1461 <sack 2921:5841>");
+	talk_nothing(&t);
+	assert_int_equal(talk_info(&t).sacked, 2920);
+	assert_int_equal(talk_info(&t).flight, 2920);
+	talk_inject(&t, ". 1:1(0) ack 1461 <sack 2921:7301>");
+	talk_expect(&t, ". 1461:2921(1460)"); /* one segment out of a chunk of five */
+	talk_nothing(&t);
+	assert_true(talk_info(&t).recovering);
+	assert_int_equal(talk_info(&t).flight, 1460);
+	talk_inject(&t, ". 1:1(0) ack 7301 <sack 1461:2921>"); /* and a DSACK */
+	assert_int_equal(talk_info(&t).flight, 0);
+	assert_int_equal(talk_info(&t).sacked, 0);
+	assert_int_equal(talk_info(&t).delivered, 7300);
+	assert_int_equal(talk_info(&t).dsacks, 1);
+	talk_inject(&t, ". 1:1(0) ack 7301 <sack 9000:9100>"); /* nonsense */
+	assert_int_equal(t.counters.n[COUNT_sack_invalid], 1);
+	talk_end(&t);
+}
+
+static void keepalive(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_set_option(t.conn, TCP_OPT_KEEPALIVE, 1);
+	tcp_set_option(t.conn, TCP_OPT_KEEPIDLE_S, 10);
+	tcp_set_option(t.conn, TCP_OPT_KEEPINTVL_S, 2);
+	tcp_set_option(t.conn, TCP_OPT_KEEPCNT, 2);
+	talk_after(&t, 9 * NS_PER_S);
+	talk_nothing(&t);
+	talk_after(&t, 1100 * NS_PER_MS);
+	talk_expect(&t, ". 0:0(0) ack 1"); /* SND.NXT-1: SHLD-12 */
+	talk_inject(&t, ". 1:1(0) ack 1");
+	talk_after(&t, 9 * NS_PER_S);
+	talk_nothing(&t);
+	talk_after(&t, 1100 * NS_PER_MS);
+	talk_expect(&t, ". 0:0(0) ack 1");
+	talk_after(&t, 2100 * NS_PER_MS);
+	talk_expect(&t, ". 0:0(0) ack 1"); /* MUST-29 */
+	talk_after(&t, 2100 * NS_PER_MS);
+	talk_expect(&t, "R. 1:1(0)");
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
+/* facts of the latest ACK that a recovery was told of */
+static struct sp_ack told;
+
+static void watch_ack(const struct sp_conn *c, void *st, const struct sp_ack *a,
+		      struct sp_verdict *v)
+{
+	(void)c;
+	(void)st;
+	(void)v;
+	told = *a;
+}
+
+static const struct sp_recovery_ops watch_ops = {.size = sizeof(watch_ops), .on_ack = watch_ack};
+static const struct sp_plugin watch = {.abi_major = SP_ABI_MAJOR,
+				       .abi_minor = SP_ABI_MINOR,
+				       .size = sizeof(struct sp_plugin),
+				       .kind = SP_RECOVERY,
+				       .name = "watch",
+				       .ops = &watch_ops};
+
+/* Sent three times; the ACK echoes the timestamp of the nth. */
+static bool is_original(unsigned nth)
+{
+	struct talk t;
+	char s[64];
+	uint32_t ts[3];
+
+	talk_init(&t, NS_PER_S);
+	t.profile.recovery.use[0].plugin = &watch;
+	talk_begin(&t);
+	talk_open_passive(&t, "ts 100 0");
+	talk_send(&t, 1448);
+	for (unsigned i = 0; i < 3; i++) {
+		talk_expect(&t, "P. 1:1449(1448) <ts>");
+		ts[i] = t.last_ts;
+		if (i < 2)
+			talk_after(&t, (1010 + i * 1000) * NS_PER_MS);
+	}
+	snprintf(s, sizeof(s), ". 1:1(0) ack 1449 <ts 201 %u>", ts[nth]);
+	talk_inject(&t, s);
+	assert_int_equal(told.una, 1448);
+	talk_end(&t);
+	return told.ts_original;
+}
+
+/* RFC 3522: the echo of an earlier resend proves nothing about the original */
+static void original_by_timestamp(void **state)
+{
+	(void)state;
+	assert_true(is_original(0));
+	assert_false(is_original(1));
+	assert_false(is_original(2));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(zero_window), cmocka_unit_test(probes_unanswered),
+	    cmocka_unit_test(silly_window), cmocka_unit_test(shrinking_window),
+	    cmocka_unit_test(time_out), cmocka_unit_test(user_timeout),
+	    cmocka_unit_test(sack_recovery), cmocka_unit_test(keepalive),
+	    cmocka_unit_test(original_by_timestamp),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
