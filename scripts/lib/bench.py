@@ -77,7 +77,7 @@ class Bench:
     def set_offloads(self, on):
         for namespace, device in ((self.hosts.a, "ka"), (self.hosts.b, "kb")):
             word = "on" if on else "off"
-            sh("ip", "netns", "exec", namespace, "ethtool", "-K", device, "tso", word, "gso", word, "gro", word, ok=True)
+            sh("ip", "netns", "exec", namespace, "ethtool", "-K", device, "tso", word, "gso", word, ok=True)
 
     def begin(self, row):
         self.set_offloads(row.offloads)
