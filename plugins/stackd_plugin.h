@@ -109,7 +109,7 @@ struct sp_conn {
 	uint64_t delivered;	  /* bytes acknowledged or sacked since the start */
 	sp_ns delivered_at;	  /* when that last grew */
 	sp_ns srtt, rttvar, rtt_min, rto; /* 0 before the first sample; rto is always set */
-	sp_ns rtt_last;
+	sp_ns rtt_last;	/* rtt_min is of the last ten seconds */
 	sp_ns rto_since; /* when the retransmission clock was last (re)started; SP_NEVER when nothing is out */
 	uint32_t backoffs; /* expiries in a row without progress */
 	bool cwnd_limited; /* cwnd stopped us from sending in the last round trip */

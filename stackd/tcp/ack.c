@@ -37,6 +37,8 @@ static void advance(struct tcp_conn *c, uint64_t ack, uint32_t *n)
 	if (ack > v->snd_nxt) { /* the byte of a window probe was taken */
 		v->delivered += ack - v->snd_nxt;
 		v->snd_nxt = ack;
+		if (c->segs_out != c->probe_segs) /* its number was the probe's: refused */
+			recv_ack_by(c, v->now);
 	}
 	v->snd_una = ack;
 	v->backoffs = 0;

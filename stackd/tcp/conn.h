@@ -28,6 +28,7 @@
 #define PAWS_IDLE_NS     (24ull * 86400 * NS_PER_S) /* RFC 7323 5.5 */
 #define NO_OFFSET        UINT64_MAX
 #define ACKS_OWED_MAX    16u
+#define RTT_MIN_WINDOW   (10 * NS_PER_S)
 #define R1_TIMEOUTS      3u /* SHLD-10 */
 
 /* Everything that can happen to a connection by time alone; timer.c owns them all. */
@@ -95,6 +96,7 @@ struct tcp_conn {
 	uint64_t app_limited;       /* delivered up to which the samples are app-limited; 0: not */
 	uint64_t ece_mark;          /* one reaction to ECE until this is acknowledged */
 	uint64_t probe_end;         /* one past a window probe's byte */
+	uint64_t probe_segs;        /* segs_out when it had left */
 	uint64_t urgent_out;        /* one past urgent data to send; NO_OFFSET: none */
 	ns_t rate_from;
 
@@ -140,6 +142,7 @@ struct tcp_conn {
 	uint32_t syn_retries, retries;
 
 	/* for tcp_info */
+	ns_t rtt_min_half[2], rtt_min_since; /* of this and the last half of the window; 0: none */
 	ns_t opened, last_sent, last_received, last_ack, ack_timeout, syn_sent_at;
 	uint64_t bytes_sent, bytes_retransmitted, bytes_received;
 	uint64_t segs_in, segs_out, data_segs_in, data_segs_out, retransmits, dsacks;

@@ -362,6 +362,7 @@ void output_probe(struct tcp_conn *c)
 	if (transmit_range(c, c->view.snd_una, 1) < 0)
 		return;
 	c->probe_end = c->view.snd_una + 1;
+	c->probe_segs = c->segs_out;
 	if (fin)
 		fin_leaves(c);
 }

@@ -233,14 +233,28 @@ bool policy_set_cc(struct tcp_conn *c, struct tcp_plugin cc)
 /* --- the sending half ----------------------------------------------------------------------------
  */
 
+/* A path that has become longer is believed after the window, after half of it at the earliest. */
+static void take_rtt_min(struct tcp_conn *c, ns_t rtt)
+{
+	ns_t *half = c->rtt_min_half, age = c->tcp->now - c->rtt_min_since;
+
+	if (half[0] == 0 || age >= RTT_MIN_WINDOW / 2) {
+		half[1] = age < RTT_MIN_WINDOW ? half[0] : 0;
+		half[0] = rtt;
+		c->rtt_min_since = c->tcp->now;
+	} else if (rtt < half[0]) {
+		half[0] = rtt;
+	}
+	c->view.rtt_min = half[1] && half[1] < half[0] ? half[1] : half[0];
+}
+
 void policy_rtt(struct tcp_conn *c, ns_t rtt, bool ambiguous)
 {
 	struct sp_rto_est e = estimate(c);
 
 	if (!ambiguous) {
 		c->view.rtt_last = rtt;
-		if (c->view.rtt_min == 0 || rtt < c->view.rtt_min)
-			c->view.rtt_min = rtt;
+		take_rtt_min(c, rtt);
 	}
 	if (rto_ops(c)->on_rtt) {
 		rto_ops(c)->on_rtt(&c->view, ready(c, KIND_RTO), rtt, ambiguous, &e);

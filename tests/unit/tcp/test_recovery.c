@@ -219,6 +219,51 @@ static void keepalive(void **state)
 	talk_end(&t);
 }
 
+/* The peer takes a probe's byte.  What was acknowledged from the number before it, it refuses. */
+static void probe_taken(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 2000);
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, ". 1:2(1)");
+	talk_inject(&t, "P. 1:101(100) ack 1 win 0"); /* passed the probe on its way */
+	talk_expect(&t, ". 1:1(0) ack 101");
+	talk_inject(&t, ". 101:101(0) ack 2 win 0");
+	talk_expect(&t, ". 2:2(0) ack 101");
+	talk_inject(&t, ". 101:101(0) ack 2 win 0"); /* once is enough */
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
+/* The least round trip is that of the last ten seconds: the path may have changed. */
+static void rtt_min_is_windowed(void **state)
+{
+	struct talk t;
+	char s[64];
+
+	(void)state;
+	begin(&t);
+	for (uint32_t i = 0; i < 60; i++) {
+		uint32_t at = 1 + i * 10;
+
+		talk_send(&t, 10);
+		snprintf(s, sizeof(s), "P. %u:%u(10)", at, at + 10);
+		talk_expect(&t, s);
+		talk_after(&t, (i == 0 ? 100 : 300) * NS_PER_MS);
+		snprintf(s, sizeof(s), ". 1:1(0) ack %u", at + 10);
+		talk_inject(&t, s);
+		if (i < 15) /* of the last five seconds for certain */
+			assert_true(talk_info(&t).rtt_min < 110 * NS_PER_MS);
+		else if (i > 36)
+			assert_true(talk_info(&t).rtt_min >= 300 * NS_PER_MS);
+	}
+	talk_end(&t);
+}
+
 /* facts of the latest ACK that a recovery was told of */
 static struct sp_ack told;
 
@@ -280,6 +325,7 @@ int main(void)
 	    cmocka_unit_test(silly_window), cmocka_unit_test(shrinking_window),
 	    cmocka_unit_test(time_out), cmocka_unit_test(user_timeout),
 	    cmocka_unit_test(sack_recovery), cmocka_unit_test(keepalive),
+	    cmocka_unit_test(probe_taken), cmocka_unit_test(rtt_min_is_windowed),
 	    cmocka_unit_test(original_by_timestamp),
 	};
 
