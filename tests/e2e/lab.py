@@ -152,7 +152,7 @@ class Lab:
         return json.loads(self.ctl("--json", "show", *words))
 
     def drops(self):
-        return {d["name"]: d["count"] for d in self.show("drops")["drops"]}
+        return {d["name"]: d["count"] for d in self.show("drops")["counters"]}
 
     def run(self, *cmd, options=(), timeout=120, **kw):
         """A program through stackd; its standard output."""
