@@ -188,7 +188,7 @@ static uint8_t *write_sack(const struct segment_options *o, uint8_t *p, const ui
 	*p++ = OPTION_NOP;
 	*p++ = OPTION_SACK;
 	*p++ = (uint8_t)(2 + 8 * n);
-	for (unsigned i = 0; i < n; i++, p += 8) {
+	for (unsigned i = 0; i < n && i < SEGMENT_SACK_MAX; i++, p += 8) {
 		put_be32(p, o->sack[i].begin);
 		put_be32(p + 4, o->sack[i].end);
 	}
