@@ -61,6 +61,7 @@ struct attach {
 	const struct stackd_board *board;
 	struct region *own;
 	_Atomic uint32_t sq_lock[STACKD_SHARDS_MAX];
+	_Atomic uint64_t kicked[STACKD_SHARDS_MAX]; /* the queue's head at the last kick, + 1; 0: none */
 	uint32_t *slot_used; /* [sock_own]: gen + 1 of our last use */
 	uint32_t slot_next;
 	struct watch *watch; /* [sub_count] */
@@ -140,6 +141,7 @@ struct epoll {
 	bool inherited; /* the kernel's instance also has the parent's marks */
 	_Atomic bool nested;	    /* somebody waits for this instance's descriptor: stay armed */
 	_Atomic uint32_t kernel_items; /* registered and not ours; a hint */
+	_Atomic uint32_t kernel_skipped; /* calls that didn't ask the kernel: epwait.c */
 	_Atomic uint32_t waiters;
 	_Atomic(struct evq *) evq; /* NULL: the kernel's epoll does it all */
 	struct epitem **item;	   /* by descriptor */

@@ -11,6 +11,7 @@
 
 #define NS_PER_S  INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
+#define KERNEL_SKIP_MAX 8
 #define FLAG_BITS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
 
 struct wait_call {
@@ -217,9 +218,31 @@ static int wait_sleep(struct wait_call *c, int *raw)
 	}
 	start = e ? clock_now() : 0;
 	n = kernel_wait(c, c->out, c->max, c->deadline, raw);
+	atomic_store_explicit(&c->ep->kernel_skipped, n > 0 ? KERNEL_SKIP_MAX : 0,
+			      memory_order_relaxed);
 	wake_up(c->ep, e);
 	if (e)
 		wait_slept(e, clock_now() - start);
+	return n;
+}
+
+/* While stack events come on end, a kernel's descriptor may wait for some calls: asking each time
+ * would cost one system call for each.  One that had something is asked again at once. */
+static bool kernel_is_due(struct wait_call *c)
+{
+	if (!atomic_load(&c->ep->kernel_items))
+		return false;
+	return c->deadline == 0 || atomic_fetch_add_explicit(&c->ep->kernel_skipped, 1,
+							     memory_order_relaxed) >=
+					   KERNEL_SKIP_MAX;
+}
+
+static int kernel_look(struct wait_call *c, struct epoll_event *out, int max, int *raw)
+{
+	int n = kernel_wait(c, out, max, 0, raw);
+
+	atomic_store_explicit(&c->ep->kernel_skipped, n > 0 ? KERNEL_SKIP_MAX : 0,
+			      memory_order_relaxed);
 	return n;
 }
 
@@ -232,8 +255,8 @@ static int wait_all(struct wait_call *c)
 		int raw = 0, n = harvest(ep, c->out, c->max), more = 0;
 
 		if (n || c->deadline == 0) {
-			if (n < c->max && (atomic_load(&ep->kernel_items) || !n))
-				more = kernel_wait(c, c->out + n, c->max - n, 0, &raw);
+			if (n < c->max && (!n || kernel_is_due(c)))
+				more = kernel_look(c, c->out + n, c->max - n, &raw);
 			if (more < 0 && !n)
 				return -1;
 			n += more > 0 ? more : 0;

@@ -24,11 +24,26 @@ static void kick(struct attach *a, uint32_t shard)
 		errno = saved; /* full: the shard is awake as it is */
 }
 
+/* A shard needs its time to wake up, and one kick is enough: while the head stands where it stood
+ * at the last one, what lies there hasn't been seen, and nobody sleeps before it has.  The note is
+ * dropped as soon as the shard is seen awake, so that a head 2^32 later can't be taken for it. */
 static void kick_if_asleep(struct attach *a, uint32_t shard)
 {
+	struct stackd_sq *q = stackd_shm_sq(a->own->base, &a->own->head, shard);
+	uint64_t head, noted;
+
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&a->board->shard[shard].sleeping, memory_order_relaxed))
-		kick(a, shard);
+	noted = atomic_load_explicit(&a->kicked[shard], memory_order_relaxed);
+	if (!atomic_load_explicit(&a->board->shard[shard].sleeping, memory_order_relaxed)) {
+		if (noted)
+			atomic_store_explicit(&a->kicked[shard], 0, memory_order_relaxed);
+		return;
+	}
+	head = atomic_load_explicit(&q->head, memory_order_acquire);
+	if (head == atomic_load_explicit(&q->tail, memory_order_relaxed) || noted == head + 1)
+		return;
+	kick(a, shard);
+	atomic_store_explicit(&a->kicked[shard], head + 1, memory_order_relaxed);
 }
 
 static bool push(struct attach *a, uint32_t shard, const struct stackd_sqe *e)
