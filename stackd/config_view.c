@@ -55,8 +55,8 @@ static const char *origin_of(const struct config *c, enum section_id section, co
 	struct target t = {.section = section};
 	const struct setting *s;
 
-	snprintf(t.name, sizeof(t.name), "%s", name);
-	snprintf(t.key, sizeof(t.key), "%s", key);
+	snprintf(t.name, sizeof(t.name), "%.*s", (int)sizeof(t.name) - 1, name);
+	snprintf(t.key, sizeof(t.key), "%.*s", (int)sizeof(t.key) - 1, key);
 	s = config_find(c, &t);
 	return s ? s->origin : "default";
 }
