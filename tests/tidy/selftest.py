@@ -15,7 +15,8 @@ import tidy  # noqa: E402
 SPDX = "/* SPDX-License-Identifier: BSD-2-Clause */\n"
 GOOD = {
     "tests/layers.txt": "stackd/base:\nstackd/tcp: stackd/base/\nstackd: *\n"
-    "generated: made.skel.h\npure: stackd/base/ stackd/tcp/\nnameless: stackd/tcp/\nnames: gbn\n",
+    "generated: made.skel.h\npure: stackd/base/ stackd/tcp/\nnameless: stackd/tcp/\nnames: gbn\n"
+    "vendored: scripts/theirs.js\n",
     "tests/tidy_ratchet.txt": "# none\n",
     "stackd/base/a.h": SPDX + "#include <stdint.h>\nstruct a { uint32_t x; };\n",
     "stackd/tcp/b.h": SPDX + '#include "base/a.h"\nstruct b { struct a a; };\n',
@@ -58,6 +59,8 @@ CASES = [
     ({"stackd/tcp/c.c": SPDX + "/* gbn, RFC 9293 */\n"}, None),
     ({"stackd/tcp/c.c": "int x;\n"}, "stackd/tcp/c.c:1: licence:"),
     ({"scripts/run": "#!/bin/sh\n"}, "scripts/run:1: licence:"),
+    ({"scripts/theirs.js": "x\n"}, None),
+    ({"scripts/theirs.json": "x\n"}, "scripts/theirs.json:1: licence:"),
 ]
 
 

@@ -114,7 +114,7 @@ class Tree:
         return [p for p in self.paths if p.split("/")[0] in CODE_FOLDERS and p.endswith(ends)]
 
     def read_table(self):
-        layers, lists = {}, {"generated": [], "pure": [], "nameless": [], "names": []}
+        layers, lists = {}, {"generated": [], "pure": [], "nameless": [], "names": [], "vendored": []}
         with open(os.path.join(self.root, "tests/layers.txt"), encoding="utf-8") as f:
             for line in f:
                 if ":" in line and not line.startswith("#"):
@@ -269,12 +269,9 @@ def check_purity(tree):
                     yield path, number, f"purity: a comment names {match.group(1)} without its RFC"
 
 
-THIRD_PARTY = "scripts/report/uPlot."  # MIT; its licence lies beside it
-
-
 def check_licence(tree):
     for path in tree.paths:
-        if path.startswith(THIRD_PARTY):
+        if is_under(path, tree.lists["vendored"]):
             continue
         is_source = path.endswith((".c", ".h", ".py", ".sh", ".pml")) or path.endswith("meson.build")
         if path.startswith("scripts/") or is_source:
