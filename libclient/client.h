@@ -138,6 +138,7 @@ struct epoll {
 	_Atomic uint32_t lock;
 	int fd;	    /* the number it was made with */
 	int around; /* in a forked child: its own instance around the one it shares; else -1 */
+	_Atomic bool inside_left; /* the shared one may still have something of the program's */
 	bool inherited; /* the kernel's instance also has the parent's marks */
 	_Atomic bool nested;	    /* somebody waits for this instance's descriptor: stay armed */
 	_Atomic uint32_t kernel_items; /* registered and not ours; a hint */

@@ -86,7 +86,8 @@ static int register_marks(int epfd, struct evq *e)
 
 static int make_around(struct epoll *ep, int epfd)
 {
-	struct epoll_event ev = {.events = EPOLLIN,
+	/* by edges: the parent may leave its marks ready for as long as it likes */
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET,
 				 .data.ptr = (void *)(uintptr_t)&epoll_marker[2]};
 	int fd = LIBC->epoll_create1(EPOLL_CLOEXEC);
 

@@ -2,9 +2,12 @@
 /* lock.c - the contended half of lock.h: sleeping in futex, and owners that died. */
 #include "lock.h"
 
+#include "libc.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +35,16 @@ static int owner_is_dead(uint32_t owner)
 	return kill((pid_t)owner, 0) < 0 && errno == ESRCH;
 }
 
+/* The handler runs on top of the owner, which can't go on before it returns. */
+static void interrupted_myself(void)
+{
+	static const char text[] = "stackd: a signal handler changes sockets while its own thread "
+				   "is doing so: this can't go on\n";
+
+	(void)!LIBC->write(STDERR_FILENO, text, sizeof(text) - 1);
+	abort();
+}
+
 void lock_slow(_Atomic uint32_t *word, uint32_t self)
 {
 	static const struct timespec look_again = {.tv_nsec = LOOK_AGAIN_NS};
@@ -41,6 +54,8 @@ void lock_slow(_Atomic uint32_t *word, uint32_t self)
 		uint32_t v = atomic_load_explicit(word, memory_order_relaxed);
 		uint32_t owner = v & ~LOCK_WAITERS;
 
+		if (owner == self)
+			interrupted_myself();
 		if (owner == 0 || owner_is_dead(owner)) {
 			/* others may sleep: keep the mark, at worst one wake-up too many */
 			if (atomic_compare_exchange_strong_explicit(word, &v, self | LOCK_WAITERS,

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* lock.h - one word that holds its owner's thread id: for the process's own tables and, in shared
  * memory, for threads of several processes.  Never held while waiting for the network.  A lock
- * whose owner has died is taken over. */
+ * whose owner has died is taken over.
+ *
+ * A signal handler may use sockets, but not the one that its own thread is copying from or to at
+ * that moment: recv and send then fail with EDEADLK.  If it interrupts the
+ * same lock of a table (socket, close, epoll_ctl, the first wait for a socket) or of a submission,
+ * the process ends with a message: blocking signals around each would cost two system calls. */
 #ifndef STACKD_CLIENT_LOCK_H
 #define STACKD_CLIENT_LOCK_H
 
@@ -19,6 +24,14 @@ void lock_wake(_Atomic uint32_t *word);
 static inline uint32_t lock_self(void)
 {
 	return lock_thread_id ? lock_thread_id : lock_thread_id_load();
+}
+
+/* True only in a signal handler that has interrupted this very thread inside the lock. */
+static inline int lock_is_mine(_Atomic uint32_t *word)
+{
+	uint32_t v = atomic_load_explicit(word, memory_order_relaxed);
+
+	return v && (v & ~LOCK_WAITERS) == lock_thread_id;
 }
 
 static inline void lock_take(_Atomic uint32_t *word)

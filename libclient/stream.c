@@ -139,6 +139,8 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 		return -EINVAL;
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
+	if (lock_is_mine(&o->sock->rx_lock))
+		return -EDEADLK;
 	if (!cursor_init(&c, iov, count))
 		return -EINVAL;
 	least = flags & MSG_WAITALL && !(flags & MSG_PEEK) ? c.left : (size_t)o->rcvlowat;
@@ -309,6 +311,8 @@ static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 
 	if (flags & (MSG_OOB | MSG_FASTOPEN))
 		return -EOPNOTSUPP;
+	if (lock_is_mine(&o->sock->tx_lock))
+		return -EDEADLK;
 	if (!cursor_init(&c, iov, count))
 		return -EINVAL;
 	if ((flags & MSG_MORE) && !(sock_word(o) & SOCK_MORE))

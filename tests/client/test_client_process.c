@@ -11,7 +11,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "harness.h"
 #include "scenario.h"
@@ -201,6 +203,71 @@ static void test_workers(void)
 	reap(3);
 }
 
+/* The child doesn't turn round and round about what its parent leaves undone. */
+static void test_fork_epoll_idle(void)
+{
+	struct pair p = make_pair(5000);
+	int ep = epoll_create1(0), pipes[2];
+	struct epoll_event ev[2];
+	char b;
+
+	CHECK(pipe(pipes) == 0 && add(ep, p.client, EPOLLIN) == 0 && add(ep, pipes[0], EPOLLIN) == 0);
+	CHECK(write(p.server, "a", 1) == 1);
+	usleep(20000);
+	if (fork() == 0) {
+		clock_t start = clock();
+
+		CHECK(epoll_ctl(ep, EPOLL_CTL_DEL, p.client, NULL) == 0);
+		CHECK(epoll_wait(ep, ev, 2, 500) == 0);
+		CHECK(clock() - start < CLOCKS_PER_SEC / 10);
+		CHECK(write(pipes[1], "xy", 2) == 2); /* level-triggered, through the shared one */
+		for (int i = 0; i < 3; i++)
+			CHECK(epoll_wait(ep, ev, 1, 1000) == 1 && ev[0].data.fd == pipes[0]);
+		CHECK(read(pipes[0], &b, 1) == 1 && epoll_wait(ep, ev, 2, 1000) == 1);
+		CHECK(read(pipes[0], &b, 1) == 1 && epoll_wait(ep, ev, 2, 50) == 0);
+		exit(0);
+	}
+	reap(1);
+	CHECK(epoll_wait(ep, ev, 2, 1000) == 1 && ev[0].data.fd == p.client);
+}
+
+/* ---- signals ---- */
+
+static int handler_fd;
+static volatile sig_atomic_t handled, busy;
+
+static void peeks(int sig)
+{
+	int saved = errno;
+	char b;
+
+	(void)sig;
+	handled++;
+	if (recv(handler_fd, &b, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+		busy += errno == EDEADLK;
+	errno = saved;
+}
+
+/* A handler that uses the socket of its own thread's copy is told, and doesn't wait for itself. */
+static void test_handler(void)
+{
+	static uint8_t buf[65536];
+	struct pair p = make_pair(5000);
+	struct itimerval often = {{0, 200}, {0, 200}};
+	struct sigaction sa = {.sa_handler = peeks, .sa_flags = SA_RESTART};
+
+	handler_fd = p.client;
+	CHECK(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
+	while (handled < 500) {
+		ssize_t n = send(p.server, buf, sizeof(buf), 0);
+
+		CHECK(n > 0 && recv(p.client, buf, (size_t)n, MSG_WAITALL) == n);
+	}
+	often = (struct itimerval){0};
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	printf("busy at %d of %d signals\n", (int)busy, (int)handled);
+}
+
 static void test_fork_epoll(void)
 {
 	struct pair p = make_pair(5000);
@@ -252,6 +319,8 @@ TEST(churn)
 TEST(fork_server)
 TEST(workers)
 TEST(fork_epoll)
+TEST(fork_epoll_idle)
+TEST(handler)
 TEST(daemon_dies)
 
 int main(int argc, char **argv)
@@ -263,6 +332,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(run_fork_server),
 		cmocka_unit_test(run_workers),
 		cmocka_unit_test(run_fork_epoll),
+		cmocka_unit_test(run_fork_epoll_idle),
+		cmocka_unit_test(run_handler),
 		cmocka_unit_test(run_daemon_dies),
 	};
 
