@@ -51,6 +51,8 @@ static void hello(struct client *c, const struct stackd_request *q, struct clien
 	}
 	err = client_attach(c);
 	if (err) {
+		if (clients_refused(c->all, COUNT_client_refused))
+			log_warning("client %u: no memory for its rings: %s", c->sock.pid, strerror(-err));
 		refuse(a, -err, "no memory for the client's rings");
 		c->leaving = true;
 		return;
