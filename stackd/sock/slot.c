@@ -191,7 +191,7 @@ static ns_t linger_of(const struct sock *s)
 static void sock_close(struct sock_table *t, struct sock_client *c, struct sock *s, bool reset)
 {
 	s->letting_go = true;
-	switch (s->kind) {
+	switch ((enum sock_kind)s->kind) {
 	case SOCK_CONN:
 		if (!reset && sock_take_sent(t, c, s) && sock_take_read(t, c, s))
 			tcp_close(s->conn, s->rx_head < s->rx_tail, linger_of(s));
