@@ -3,6 +3,7 @@
  *
  *   attach.c  the connection to the daemon: regions, board, requests
  *   queue.c   submissions, event queues, subscriptions
+ *   guest.c   threads beyond the number of event queues
  *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect, listen,
  *             accept, shutdown
@@ -49,6 +50,10 @@ struct evq {
 	int fd; /* eventfd, not blocking */
 	uint32_t round;
 	_Atomic int credit; /* did looking before sleeping pay lately */
+	struct evq *host;   /* guest.c: whose ring and number it shares; NULL: it has its own */
+	const struct ofd *wants; /* of a guest: the socket that it waits for, NULL: several */
+	struct evq *guests, *leader; /* of the host: who is asleep */
+	struct evq *next_guest;
 	struct evq *next_free;
 };
 
@@ -69,6 +74,7 @@ struct attach {
 	uint32_t watch_fresh, watch_resting;	    /* never used yet; in the free queue */
 	uint32_t evq_next;			    /* never given out yet */
 	struct evq *evq_free;
+	_Atomic(struct evq *) evq_host; /* guest.c */
 };
 
 enum kind { KIND_SOCKET = 1, KIND_EPOLL, KIND_INTERNAL };
@@ -177,6 +183,13 @@ bool attach_serves(const struct attach *, const struct addr *, bool for_bind);
 
 void queue_post(struct ofd *, uint8_t op, uint16_t opt, int64_t arg, uint64_t arg2);
 struct evq *evq_new(struct attach *);
+struct evq *evq_for_thread(struct attach *); /* shared with others if need be */
+/* Whom the daemon knows it as. */
+static inline struct evq *evq_known(struct evq *e)
+{
+	return e->host ? e->host : e;
+}
+int evq_sleeps_on(struct evq *); /* the eventfd to wait for, after evq_arm */
 void evq_free(struct evq *);
 /* Sets the flag; false: something is there already (see stackd_shm.h, sleeping and waking). */
 void evq_arm(struct evq *);
@@ -196,6 +209,16 @@ void watch_remove(struct watch *);
 void watch_repost(struct ofd *); /* the socket has another slot */
 void watch_evict(struct evq *, uint32_t round);
 void queue_forked(void);
+
+/* ---- guest.c ---- */
+
+struct evq *guest_new(struct evq *host);
+void guest_free(struct evq *);
+void guest_enter(struct evq *);
+void guest_leave(struct evq *);
+int guest_sleeps_on(struct evq *);
+void guest_wake(struct evq *host, const struct ofd *);
+void guest_forked(void);
 
 /* ---- fd.c ---- */
 

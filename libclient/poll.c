@@ -112,13 +112,13 @@ static int kernel_now(struct call *c)
 
 static bool subscribe_one(struct ofd *o, struct evq *e, uint32_t interest)
 {
-	struct watch *w = watch_find(o, e);
+	struct watch *w = watch_find(o, evq_known(e));
 
 	if (w)
 		watch_mask(w, w->mask | interest);
 	else
-		w = watch_add(o, e, NULL, interest);
-	if (w)
+		w = watch_add(o, evq_known(e), NULL, interest);
+	if (w && !e->host)
 		w->round = e->round;
 	return w != NULL;
 }
@@ -129,13 +129,14 @@ static bool subscribe_all(struct call *c, struct evq *e)
 
 	lock_take(&table_lock);
 	e->round++;
+	e->wants = NULL;
 	for (int attempt = 0; attempt < 2; attempt++) {
 		all = true;
 		for (nfds_t i = 0; i < c->n; i++)
 			if (c->ofd[i] && c->ofd[i]->attach == e->attach)
 				all &= subscribe_one(c->ofd[i], e,
 						     ready_interest((uint16_t)c->fds[i].events));
-		if (all)
+		if (all || e->host)
 			break;
 		watch_evict(e, e->round);
 	}
@@ -153,7 +154,7 @@ static int kernel_sleep(struct call *c, struct evq *e, int64_t deadline, bool de
 	bool only_own = c->kernel_count == 0;
 	int n;
 
-	own[0] = (struct pollfd){.fd = e ? e->fd : -1, .events = POLLIN};
+	own[0] = (struct pollfd){.fd = e ? evq_sleeps_on(e) : -1, .events = POLLIN};
 	own[1] = (struct pollfd){.fd = c->attach ? c->attach->conn : -1};
 	n = LIBC->ppoll(only_own ? own : c->kernel, only_own ? 2 : c->n + 2, step < 0 ? NULL : &t,
 			c->mask);

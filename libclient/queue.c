@@ -13,7 +13,8 @@
 #define FULL_PAUSE_NS 50000
 #define RESTING	      1024
 
-static _Atomic uint32_t evq_lock; /* the lists of free queues; a leaf */
+static _Atomic uint32_t evq_lock;  /* the lists of free queues; a leaf */
+static _Atomic uint32_t host_lock; /* whoever makes the guests' host; before request_lock */
 
 static void kick(struct attach *a, uint32_t shard)
 {
@@ -118,6 +119,8 @@ void queue_wake(struct ofd *o)
 
 		if (w->item)
 			epoll_wake(w->item);
+		else if (e == atomic_load(&o->attach->evq_host))
+			guest_wake(e, o);
 		else
 			evq_kick(e);
 	}
@@ -146,7 +149,7 @@ static struct evq *evq_reuse(struct attach *a)
 	return e;
 }
 
-static struct evq *evq_create(struct attach *a)
+static struct evq *evq_create(struct attach *a, uint32_t count)
 {
 	struct evq *e = calloc(1, sizeof(*e));
 	int fd;
@@ -154,9 +157,7 @@ static struct evq *evq_create(struct attach *a)
 	if (!e)
 		return NULL;
 	lock_take(&evq_lock);
-	e->index = a->evq_next;
-	if (a->evq_next < a->own->head.evq_count)
-		a->evq_next++;
+	e->index = a->evq_next < count ? a->evq_next++ : a->own->head.evq_count;
 	lock_drop(&evq_lock);
 	e->attach = a;
 	e->credit = 1;
@@ -177,12 +178,32 @@ struct evq *evq_new(struct attach *a)
 {
 	struct evq *e = evq_reuse(a);
 
-	return e ? e : evq_create(a);
+	return e ? e : evq_create(a, a->own->head.evq_count - 1); /* the last is the guests' */
+}
+
+struct evq *evq_for_thread(struct attach *a)
+{
+	struct evq *e = evq_new(a), *host;
+
+	if (e)
+		return e;
+	lock_take(&host_lock);
+	host = atomic_load(&a->evq_host);
+	if (!host) {
+		host = evq_create(a, a->own->head.evq_count);
+		atomic_store(&a->evq_host, host);
+	}
+	lock_drop(&host_lock);
+	return host ? guest_new(host) : NULL;
 }
 
 /* Its number, descriptor and registration stay for the next one: an idle queue costs nothing. */
 void evq_free(struct evq *e)
 {
+	if (e->host) {
+		guest_free(e);
+		return;
+	}
 	lock_take(&evq_lock);
 	e->next_free = e->attach->evq_free;
 	e->attach->evq_free = e;
@@ -194,14 +215,27 @@ static struct stackd_evq *shared(const struct evq *e)
 	return stackd_shm_evq(e->attach->own->base, &e->attach->own->head, e->index);
 }
 
+int evq_sleeps_on(struct evq *e)
+{
+	return e->host ? guest_sleeps_on(e) : e->fd;
+}
+
 void evq_arm(struct evq *e)
 {
+	if (e->host) {
+		guest_enter(e);
+		return;
+	}
 	atomic_store_explicit(&shared(e)->sleeping, 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
 void evq_disarm(struct evq *e)
 {
+	if (e->host) {
+		guest_leave(e);
+		return;
+	}
 	atomic_store_explicit(&shared(e)->sleeping, 0, memory_order_relaxed);
 }
 
@@ -214,13 +248,22 @@ void evq_kick(struct evq *e)
 		errno = saved; /* it is readable already */
 }
 
-void evq_drain(struct evq *e)
+static void drain(int fd)
 {
 	uint64_t count;
 	int saved = errno;
 
-	if (LIBC->read(e->fd, &count, sizeof(count)) < 0)
+	if (LIBC->read(fd, &count, sizeof(count)) < 0)
 		errno = saved;
+}
+
+void evq_drain(struct evq *e)
+{
+	int fd = evq_sleeps_on(e);
+
+	drain(e->fd); /* a guest may have been told before it became the leader */
+	if (fd != e->fd)
+		drain(fd);
 }
 
 bool evq_pending(const struct evq *e)
@@ -263,7 +306,7 @@ static void pop_ring(struct evq *e, uint32_t shard, void (*found)(struct watch *
 
 void evq_pop(struct evq *e, void (*found)(struct watch *))
 {
-	for (uint32_t s = 0; s < e->attach->shards; s++)
+	for (uint32_t s = 0; s < e->attach->shards && !e->host; s++)
 		pop_ring(e, s, found);
 	atomic_thread_fence(memory_order_seq_cst);
 }
@@ -383,4 +426,6 @@ void watch_evict(struct evq *e, uint32_t round)
 void queue_forked(void)
 {
 	atomic_store(&evq_lock, 0);
+	atomic_store(&host_lock, 0);
+	guest_forked();
 }

@@ -46,7 +46,7 @@ struct evq *wait_evq(struct attach *a)
 {
 	if (own_evq && own_evq->attach == a)
 		return own_evq;
-	own_evq = evq_new(a);
+	own_evq = evq_for_thread(a);
 	pthread_once(&exit_once, make_key);
 	pthread_setspecific(exit_key, own_evq);
 	return own_evq;
@@ -64,12 +64,13 @@ static bool subscribe(struct ofd *o, struct evq *e, uint32_t interest)
 	struct watch *w;
 
 	lock_take(&table_lock);
-	w = watch_find(o, e);
+	e->wants = o;
+	w = watch_find(o, evq_known(e));
 	if (w) {
 		watch_mask(w, w->mask | interest);
 	} else {
-		w = watch_add(o, e, NULL, interest);
-		if (!w) {
+		w = watch_add(o, evq_known(e), NULL, interest);
+		if (!w && !e->host) {
 			watch_evict(e, ++e->round);
 			w = watch_add(o, e, NULL, interest);
 		}
@@ -144,7 +145,7 @@ static bool handlers_restart(void)
 /* 0 awake, EAGAIN the deadline has passed, EINTR. */
 static int sleep_on(struct evq *e, int64_t deadline)
 {
-	struct pollfd p[2] = {{.fd = e->fd, .events = POLLIN}, {.fd = e->attach->conn}};
+	struct pollfd p[2] = {{.fd = evq_sleeps_on(e), .events = POLLIN}, {.fd = e->attach->conn}};
 	int64_t start = clock_now(), left = deadline < 0 ? 0 : deadline - start;
 	struct timespec t = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
 	int n;

@@ -231,6 +231,65 @@ static void test_fork_epoll_idle(void)
 	CHECK(epoll_wait(ep, ev, 2, 1000) == 1 && ev[0].data.fd == p.client);
 }
 
+/* ---- more threads than event queues ---- */
+
+#define CROWD 44
+
+struct member {
+	int fd;
+	bool polls;
+};
+
+static void *member_thread(void *arg)
+{
+	struct member *m = arg;
+	char b;
+
+	for (;;) {
+		struct pollfd p = {.fd = m->fd, .events = POLLIN};
+
+		CHECK(!m->polls || poll(&p, 1, -1) == 1);
+		if (recv(m->fd, &b, 1, 0) == 0)
+			return NULL;
+		CHECK(send(m->fd, &b, 1, 0) == 1);
+	}
+}
+
+static void test_crowd(void)
+{
+	struct sockaddr_in a = own_addr(5000);
+	int l = listen_at(5000), fd[CROWD];
+	struct member m[CROWD];
+	pthread_t t[CROWD];
+	clock_t begin;
+	char b;
+
+	for (int i = 0; i < CROWD; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		CHECK(connect(fd[i], (struct sockaddr *)&a, sizeof(a)) == 0);
+		m[i] = (struct member){accept(l, NULL, NULL), i % 3 == 0};
+		CHECK(m[i].fd >= 0);
+		t[i] = start(member_thread, (intptr_t)&m[i]);
+	}
+	usleep(200000);
+	begin = clock();
+	usleep(300000);
+	CHECK(clock() - begin < CLOCKS_PER_SEC / 30); /* asleep, all of them */
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < CROWD; i++)
+			CHECK(send(fd[(i * 7 + round) % CROWD], "x", 1, 0) == 1);
+		for (int i = 0; i < CROWD; i++)
+			CHECK(recv(fd[i], &b, 1, 0) == 1);
+	}
+	for (int i = 0; i < CROWD; i++) {
+		if (i % 2)
+			CHECK(shutdown(m[i].fd, SHUT_RD) == 0);
+		else
+			CHECK(close(fd[i]) == 0);
+		pthread_join(t[i], NULL);
+	}
+}
+
 /* ---- signals ---- */
 
 static int handler_fd;
@@ -320,6 +379,7 @@ TEST(fork_server)
 TEST(workers)
 TEST(fork_epoll)
 TEST(fork_epoll_idle)
+TEST(crowd)
 TEST(handler)
 TEST(daemon_dies)
 
@@ -333,6 +393,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(run_workers),
 		cmocka_unit_test(run_fork_epoll),
 		cmocka_unit_test(run_fork_epoll_idle),
+		cmocka_unit_test(run_crowd),
 		cmocka_unit_test(run_handler),
 		cmocka_unit_test(run_daemon_dies),
 	};

@@ -82,6 +82,43 @@ def test_more(net):
     lab.check(200 < segments <= 210, f"MSG_MORE: {segments} segments for 200 pairs of writes")
 
 
+CROWD = """
+import socket, threading, sys, resource, time
+def echo(c):
+    while (b := c.recv(100)):
+        c.sendall(b)
+    c.close()
+l = socket.create_server((sys.argv[1], 7007), backlog=500); print("listening", flush=True)
+threads = [threading.Thread(target=echo, args=(l.accept()[0],)) for _ in range(int(sys.argv[2]))]
+for t in threads: t.start()
+time.sleep(1)
+a = resource.getrusage(resource.RUSAGE_SELF); time.sleep(1); b = resource.getrusage(resource.RUSAGE_SELF)
+print("switches", b.ru_nvcsw - a.ru_nvcsw, flush=True)
+for t in threads: t.join()
+"""
+
+CROWD_CLIENT = """
+import socket, sys, time
+c = [socket.create_connection((sys.argv[1], 7007)) for _ in range(int(sys.argv[2]))]
+time.sleep(2.5)
+for turn in range(5):
+    for s in c: s.sendall(b"x")
+    for s in c: assert s.recv(1) == b"x"
+print("good")
+"""
+
+
+def test_crowd(net):
+    """More threads than event queues, each in recv: all sleep, and each wakes up for its own."""
+    server = net.run_spawn("python3", "-c", CROWD, lab.STACK4, "400")
+    lab.check(lab.wait_for(lambda: "listening" in server.output()), server.output())
+    client = net.peer_spawn("python3", "-c", CROWD_CLIENT, lab.STACK4, "400")
+    lab.check(client.wait(60) == 0 and "good" in client.output(), client.output())
+    lab.check(server.wait(20) == 0, server.output())
+    switches = int(server.output().split("switches")[1].split()[0])
+    lab.check(switches < 400, f"{switches} context switches in a second of rest")
+
+
 def guide_plugin():
     """The plugin that the guide shows whole."""
     with open(os.path.join(ROOT, "docs", "plugin-guide.md"), encoding="utf-8") as f:
