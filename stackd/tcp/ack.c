@@ -194,21 +194,20 @@ static void after_hooks(struct tcp_conn *c)
 	conn_dirty(c);
 }
 
-void ack_process(struct tcp_conn *c, const struct segment *s)
+/* An ACK that says anything: from the facts to the hooks. */
+static void process_news(struct tcp_conn *c, const struct segment *s, bool progress,
+			 bool window_moved, uint32_t window_before)
 {
 	struct sp_conn *v = &c->view;
 	struct sp_ack a = {.size = sizeof(a),
+			   .window_moved = window_moved,
 			   .una_before = v->snd_una,
 			   .flight_before = v->flight,
 			   .newly = c->tcp->newly};
 	uint64_t delivered = v->delivered;
-	uint32_t window_before = c->snd_wnd, n = 0;
 	bool outstanding = !sent_empty(c);
-	bool progress = (int64_t)(s->ack_off - v->snd_una) > 0;
-	uint32_t cumulative;
+	uint32_t cumulative, n = 0;
 
-	c->last_ack = v->now;
-	a.window_moved = take_window(c, s);
 	if (progress)
 		advance(c, s->ack_off, &n);
 	else
@@ -231,4 +230,16 @@ void ack_process(struct tcp_conn *c, const struct segment *s)
 	sample_rtt(c, s, &a);
 	policy_ack(c, &a, progress);
 	after_hooks(c);
+}
+
+/* Most data segments of a stream that goes one way repeat the same ACK. */
+void ack_process(struct tcp_conn *c, const struct segment *s)
+{
+	uint32_t window_before = c->snd_wnd;
+	bool progress = (int64_t)(s->ack_off - c->view.snd_una) > 0;
+	bool moved = take_window(c, s);
+
+	c->last_ack = c->view.now;
+	if (progress || moved || s->len == 0 || (c->sack_on && s->opt.sack_count))
+		process_news(c, s, progress, moved, window_before);
 }

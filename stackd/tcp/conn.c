@@ -101,6 +101,8 @@ struct tcp_conn *conn_create(struct tcp *t, const struct endpoint *local,
 static void leave_everything(struct tcp_conn *c)
 {
 	table_remove(&c->tcp->conns, &c->node);
+	if (c->tcp->recent == c)
+		c->tcp->recent = NULL;
 	timer_clear_all(c);
 	sent_clear(c);
 	policy_close(c);

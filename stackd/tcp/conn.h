@@ -175,6 +175,7 @@ struct tcp {
 	struct list dirty, eventful;
 	struct list acked;      /* chunks that leave after the hooks */
 	struct chunk *spare;    /* taken before a segment leaves, so that it can be recorded */
+	struct tcp_conn *recent; /* of the latest segment: bursts need no hash; NULL: gone */
 	struct tcp_conn *dying; /* its TCP_EV_CLOSED was handed out */
 	ns_t challenge_second;
 	uint64_t challenges;
@@ -233,6 +234,9 @@ void conn_time_wait(struct tcp_conn *c);
 /* --- demux.c ----------------------------------------------------------------------------- */
 uint64_t demux_hash(const struct tcp *t, const struct endpoint *local,
 		    const struct endpoint *remote);
+/* The connection of the segment before, if this one is its too; NULL: look it up. */
+struct tcp_conn *demux_recent(const struct tcp *t, const struct endpoint *local,
+			      const struct endpoint *remote);
 struct tcp_conn *demux_find(struct tcp *t, uint64_t hash, const struct endpoint *local,
 			    const struct endpoint *remote);
 uint64_t demux_listener_hash(const struct tcp *t, uint16_t port);

@@ -16,6 +16,14 @@ static bool same(const struct endpoint *a, const struct endpoint *b)
 	return a->port == b->port && addr_equal(&a->addr, &b->addr);
 }
 
+struct tcp_conn *demux_recent(const struct tcp *t, const struct endpoint *local,
+			      const struct endpoint *remote)
+{
+	struct tcp_conn *c = t->recent;
+
+	return c && same(&c->remote, remote) && same(&c->local, local) ? c : NULL;
+}
+
 struct tcp_conn *demux_find(struct tcp *t, uint64_t hash, const struct endpoint *local,
 			    const struct endpoint *remote)
 {

@@ -142,10 +142,15 @@ enum tcp_outcome tcp_input(struct tcp *t, const struct net_segment *in, ns_t now
 	*conn = NULL;
 	if (!parse(t, in, &s))
 		return TCP_DONE;
-	hash = demux_hash(t, &s.local, &s.remote);
-	*conn = demux_find(t, hash, &s.local, &s.remote);
+	*conn = demux_recent(t, &s.local, &s.remote);
 	if (*conn)
 		return input_segment(*conn, &s);
+	hash = demux_hash(t, &s.local, &s.remote);
+	*conn = demux_find(t, hash, &s.local, &s.remote);
+	if (*conn) {
+		t->recent = *conn;
+		return input_segment(*conn, &s);
+	}
 	w = time_wait_find(t, hash, &s);
 	if (w && time_wait_input(t, w, &s))
 		return TCP_DONE;

@@ -16,6 +16,9 @@ enum option_kind {
 
 #define WSCALE_MAX 14u /* RFC 7323 2.3 */
 
+/* its appendix A: two NOPs, kind and length: nearly every segment begins so */
+#define TIMESTAMPS_ALONE 0x0101080au
+
 static void read_sack(const uint8_t *p, uint8_t len, struct segment_options *o)
 {
 	if (len < 10 || (len - 2) % 8 != 0)
@@ -63,6 +66,12 @@ static void read_option(const uint8_t *p, uint8_t len, bool syn, struct segment_
 static bool read_options(const uint8_t *p, uint32_t len, bool syn, struct segment_options *o)
 {
 	*o = (struct segment_options){.wscale = SEGMENT_NO_WSCALE};
+	if (len == 0)
+		return true;
+	if (len == 12 && get_be32(p) == TIMESTAMPS_ALONE) {
+		read_option(p + 2, 10, syn, o);
+		return true;
+	}
 	for (uint32_t at = 0; at < len;) {
 		if (p[at] == OPTION_END)
 			break;
