@@ -202,6 +202,79 @@ def test_asyncio(net, data):
     lab.check(client.wait(100) == 0, client.output()[-2000:])
 
 
+def test_openssl(net, data):
+    lab.sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days",
+           "1", "-subj", "/CN=stackd")
+    server = net.run_spawn("openssl", "s_server", "-accept", f"{lab.STACK4}:4433", "-key", "key.pem", "-cert", "cert.pem",
+                           "-WWW", "-quiet")
+    lab.check(lab.wait_for(lambda: net.show("listeners")["listeners"]), f"does not listen: {server.output()}")
+    net.peer_sh("curl", "-sSk", "-m", "30", "-o", "out", f"https://{lab.STACK4}:4433/data")
+    lab.check(lab.sha("out") == lab.sha(data), "wrong bytes")
+
+
+def test_socat(net, data):
+    server = net.run_spawn("socat", f"TCP-LISTEN:7100,bind={lab.STACK4},reuseaddr,fork", "EXEC:cat")
+    lab.check(lab.wait_for(lambda: net.show("listeners")["listeners"]), f"does not listen: {server.output()}")
+    text = net.peer_sh("sh", "-c", f"socat -t 10 - TCP:{lab.STACK4}:7100 <data | sha256sum", timeout=60)
+    lab.check(text.split()[0] == lab.sha(data), "wrong bytes by socat")
+    receiver = net.peer_spawn("sh", "-c", f"nc -l {lab.PEER4} 7201 >out")
+    lab.check(lab.wait_for(lambda: ":7201" in net.peer_sh("ss", "-ltn")), receiver.output())
+    lab.sh("sh", "-c", " ".join(net.through("nc", "-N", lab.PEER4, "7201")) + " <data", timeout=60)
+    lab.check(receiver.wait(20) == 0 and lab.sha("out") == lab.sha(data), "wrong bytes by nc")
+
+
+HAPROXY = """
+global
+  maxconn 200
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 20s
+  timeout server 20s
+frontend f
+  bind {here}:8000
+  default_backend b
+backend b
+  server s {there}:8080
+"""
+
+
+def test_haproxy(net, data):
+    served_by_kernel(net, data)
+    with open("haproxy.cfg", "w") as f:
+        f.write(HAPROXY.format(here=lab.STACK4, there=lab.PEER4))
+    server = net.run_spawn("haproxy", "-db", "-f", "haproxy.cfg")
+    url = f"http://{lab.STACK4}:8000"
+    lab.check(served(net, net.peer_sh, url + "/data"), f"haproxy does not serve: {server.output()}")
+    net.peer_sh("curl", "-sS", "-m", "60", "-o", "out", url + "/data")
+    lab.check(lab.sha("out") == lab.sha(data), "wrong bytes")
+    lab.random_file("small", 1000, 5)
+    text = net.peer_sh("ab", "-q", "-k", "-n", "5000", "-c", "20", url + "/small", timeout=120)
+    lab.check("Failed requests:        0" in text, text)
+
+
+def test_loaders(net, data):
+    """wrk and ab, whose ends are stackd's."""
+    served_by_kernel(net, data)
+    url = f"http://{lab.PEER4}:{PORT}"
+    lab.check(served(net, net.peer_sh, url + "/data"), "nginx on the kernel does not serve")
+    lab.random_file("small", 1000, 5)
+    text = net.run("wrk", "-t2", "-c32", "-d2s", url + "/small", timeout=60)
+    lab.check("Requests/sec" in text and "Socket errors" not in text and "Non-2xx" not in text, text)
+    for keep in ([], ["-k"]):
+        text = net.run("ab", "-q", "-n", "3000", "-c", "20", *keep, url + "/small", timeout=120)
+        lab.check("Failed requests:        0" in text, text)
+
+
+def test_git(net, data):
+    lab.sh("sh", "-c", "git init -q r && cp data r/f && cd r && git add f && git -c user.name=x -c user.email=x@x commit "
+           "-qm x && cd .. && git clone -q --bare r r.git && git -C r.git update-server-info")
+    served_by_kernel(net, data)
+    lab.check(served(net, net.peer_sh, f"http://{lab.PEER4}:{PORT}/data"), "nginx on the kernel does not serve")
+    net.run("git", "clone", "-q", f"http://{lab.PEER4}:{PORT}/r.git", "cloned", timeout=60)
+    lab.check(lab.sha("cloned/f") == lab.sha(data), "wrong bytes")
+
+
 def test(program, driver, shards="1"):
     with lab.Lab(driver=driver, shards=int(shards)) as net:
         net.start()
