@@ -138,6 +138,8 @@ void time_wait_expire(struct tcp *t)
 {
 	struct timer *tm;
 
+	if (t->time_waits.count == 0)
+		return;
 	while ((tm = wheel_expired(&t->time_wait_wheel, t->now)))
 		forget(t, container_of(tm, struct time_wait, timer));
 }
