@@ -59,8 +59,8 @@ static inline void pick_chunk(struct sp_pick *p, const struct sp_chunk *k)
 	p->chunk = k;
 }
 
-/* What is sent again at snd_una deserves a whole RTO: only it can move snd_una.  RFC 6298 5 does not
- * ask for it, but with a least RTO near the round trip every fast retransmit would time out. */
+/* What is sent again at snd_una deserves a whole RTO: only it can move snd_una.  RFC 6298 5 does
+ * not ask for it, but with a least RTO near the round trip every fast retransmit would time out. */
 static inline bool is_first_again(const struct sp_conn *c, const struct sp_chunk *k)
 {
 	return k->sends > 1 && k->off <= c->snd_una;

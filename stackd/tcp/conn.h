@@ -173,10 +173,10 @@ struct tcp {
 	struct wheel wheel, time_wait_wheel;
 	struct table conns, listeners, time_waits;
 	struct list dirty, eventful;
-	struct list acked;      /* chunks that leave after the hooks */
-	struct chunk *spare;    /* taken before a segment leaves, so that it can be recorded */
+	struct list acked;       /* chunks that leave after the hooks */
+	struct chunk *spare;     /* taken before a segment leaves, so that it can be recorded */
 	struct tcp_conn *recent; /* of the latest segment: bursts need no hash; NULL: gone */
-	struct tcp_conn *dying; /* its TCP_EV_CLOSED was handed out */
+	struct tcp_conn *dying;  /* its TCP_EV_CLOSED was handed out */
 	ns_t challenge_second;
 	uint64_t challenges;
 	struct pool conn_pool, chunk_pool, held_pool, listener_pool, time_wait_pool;

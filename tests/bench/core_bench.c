@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* core_bench.c - what a segment costs the core: two ends of net and tcp on the driver in memory, one
- * sends as fast as it may, the other reads.  No socket, no copy for an application, no checksum.
+/* core_bench.c - what a segment costs the core: two ends of net and tcp on the driver in memory,
+ *one sends as fast as it may, the other reads.  No socket, no copy for an application, no checksum.
  *
  * The time of each end is measured apart.  Instructions, of one end:
  *	valgrind --tool=callgrind --toggle-collect=receiver_turn core-bench 1 20000 */
@@ -60,7 +60,8 @@ static void give(void *ctx, void *mem, size_t bytes)
 
 static const struct memory memory = {take, give, NULL};
 
-static void create(struct end *e, struct driver *d, const char *address, const struct tcp_rules *rules)
+static void create(struct end *e, struct driver *d, const char *address,
+		   const struct tcp_rules *rules)
 {
 	struct net_config net = {.interface_count = 1,
 				 .memory = &memory,
@@ -181,16 +182,20 @@ static void run(uint64_t segments)
 	}
 	acks = receiver.counters.n[COUNT_tx_segments];
 	printf("%llu segments, %llu ACKs, %llu resent\n", (unsigned long long)*got,
-	       (unsigned long long)acks, (unsigned long long)sender.counters.n[COUNT_tx_retransmits]);
-	printf("sender    %6.1f ns a segment\nreceiver  %6.1f ns a segment, %.2f million a second\n",
-	       (double)sender.spent_ns / (double)*got, (double)receiver.spent_ns / (double)*got,
-	       (double)*got * 1e3 / (double)receiver.spent_ns);
+	       (unsigned long long)acks,
+	       (unsigned long long)sender.counters.n[COUNT_tx_retransmits]);
+	printf(
+	    "sender    %6.1f ns a segment\nreceiver  %6.1f ns a segment, %.2f million a second\n",
+	    (double)sender.spent_ns / (double)*got, (double)receiver.spent_ns / (double)*got,
+	    (double)*got * 1e3 / (double)receiver.spent_ns);
 }
 
 int main(int argc, char **argv)
 {
-	struct pair_config pair = {
-	    .mtu = 1500, .depth = 1024, .vouch = true, .mac = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}}};
+	struct pair_config pair = {.mtu = 1500,
+				   .depth = 1024,
+				   .vouch = true,
+				   .mac = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}}};
 	struct plugins *plugins = plugins_create(stackd_all_plugins);
 	char error[CONFIG_ERROR_MAX] = "";
 	struct lab_rules rules;
@@ -206,7 +211,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: core-bench [FRAMES-AT-ONCE [SEGMENTS [SETTING]]]\n");
 		return 2;
 	}
-	need(lab_rules_make(&rules, plugins, argc > 3 ? argv[3] : "tcp.ack=each", error) == 0, error);
+	need(lab_rules_make(&rules, plugins, argc > 3 ? argv[3] : "tcp.ack=each", error) == 0,
+	     error);
 	need(pair_open(&pair, ends) == 0, "no driver");
 	create(&sender, ends[0], "10.0.0.1/24", rules.rules);
 	create(&receiver, ends[1], "10.0.0.2/24", rules.rules);

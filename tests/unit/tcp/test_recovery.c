@@ -321,11 +321,16 @@ static void original_by_timestamp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(zero_window), cmocka_unit_test(probes_unanswered),
-	    cmocka_unit_test(silly_window), cmocka_unit_test(shrinking_window),
-	    cmocka_unit_test(time_out), cmocka_unit_test(user_timeout),
-	    cmocka_unit_test(sack_recovery), cmocka_unit_test(keepalive),
-	    cmocka_unit_test(probe_taken), cmocka_unit_test(rtt_min_is_windowed),
+	    cmocka_unit_test(zero_window),
+	    cmocka_unit_test(probes_unanswered),
+	    cmocka_unit_test(silly_window),
+	    cmocka_unit_test(shrinking_window),
+	    cmocka_unit_test(time_out),
+	    cmocka_unit_test(user_timeout),
+	    cmocka_unit_test(sack_recovery),
+	    cmocka_unit_test(keepalive),
+	    cmocka_unit_test(probe_taken),
+	    cmocka_unit_test(rtt_min_is_windowed),
 	    cmocka_unit_test(original_by_timestamp),
 	};
 
