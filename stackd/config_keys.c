@@ -32,7 +32,7 @@ static const struct key stackd_keys[] = {
      "connections of one shard at the most"},
     {"sockets_per_client", KEY_U64, STACKD(sockets_per_client), "16384", "16", "1048576", NULL,
      "sockets that one client process may have"},
-    {"client_receive_ring", KEY_BYTES, STACKD(client_receive_ring), "1MB", "4KB", "1GB", NULL,
+    {"client_receive_ring", KEY_BYTES, STACKD(client_receive_ring), "1MB", "64KB", "1GB", NULL,
      "bytes of a socket's receive ring, a power of two; pages are taken as they are used"},
     {"client_send_ring", KEY_BYTES, STACKD(client_send_ring), "1MB", "4KB", "1GB", NULL,
      "bytes of a socket's send ring, a power of two; pages are taken as they are used"},

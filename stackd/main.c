@@ -350,6 +350,8 @@ static void tear_down(struct daemon *d)
 			shard_destroy(d->shards[i]);
 	if (d->loop)
 		loop_destroy(d->loop);
+	config_destroy(d->config);
+	plugins_destroy(d->plugins);
 }
 
 static void tell(const char *line)

@@ -47,11 +47,12 @@ class Hosts:
 
     def claim(self):
         """One at a time; the lock falls with the process that holds it, however it ends."""
-        self.lock = open(f"/run/{self.name}.lock", "w", encoding="utf-8")
+        lock = open(f"/run/{self.name}.lock", "w", encoding="utf-8")
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
-            raise Failed(f"another {self.name} runs now (it holds {self.lock.name})") from e
+            raise Failed(f"another {self.name} runs now (it holds {lock.name})") from e
+        self.lock = lock
 
     def left_behind(self):
         names = sh("ip", "netns", "list", ok=True).split()
@@ -76,7 +77,9 @@ class Hosts:
         sh("ip", "-n", self.b, "route", "add", PREFIX, "dev", "vb", "src", PEER, "congctl", "cubic")
 
     def down(self):
-        """Ends every process in the two namespaces, known or not, and removes all."""
+        """Ends every process in the two namespaces, known or not, and removes all; but only what is ours."""
+        if not self.lock:
+            return
         for p in reversed(self.processes):
             if p.poll() is None:
                 p.terminate()
