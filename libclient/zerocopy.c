@@ -31,8 +31,11 @@ ssize_t stackd_reserve(int fd, size_t len, struct iovec iov[2])
 	r = stream_may_send(o);
 	if (r == 0) {
 		n = tx_bytes_room(o);
-		if (n < len)
+		if (n < len) { /* the flag, the fence, one more look: docs/PROTOCOL.md */
 			atomic_store(&o->sock->tx_nospace, 1);
+			atomic_thread_fence(memory_order_seq_cst);
+			n = tx_bytes_room(o);
+		}
 		n = n < len ? n : len;
 		spans(o->tx, o->tx_bytes, atomic_load(&o->sock->tx_tail), n, iov);
 		len = (size_t)n;
