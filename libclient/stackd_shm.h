@@ -153,6 +153,8 @@ enum stackd_op {
 				  opt: interest mask (STACKD_IN, STACKD_OUT); an existing arg2 is changed.
 				  D posts one event at once */
 	STACKD_OP_UNSUB,       /* subscription arg2 ends */
+	STACKD_OP_URGENT,      /* arg: the stream offset behind an urgent byte; posted before tx_tail passes it, so
+				  that no segment with the byte leaves without the mark */
 };
 
 enum stackd_interest { STACKD_IN = 1, STACKD_OUT = 2 }; /* errors and hang-up are always told */

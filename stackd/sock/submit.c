@@ -51,6 +51,18 @@ static void do_recv(struct sock_table *t, struct sock_client *c, struct sock *s)
 		sock_take_read(t, c, s);
 }
 
+/* MSG_OOB: what the byte before `end` is to TCP. */
+static void do_urgent(struct sock_table *t, struct sock_client *c, struct sock *s, int64_t end)
+{
+	if (s->kind != SOCK_CONN)
+		return;
+	if (end <= 0 || (uint64_t)end > s->tx_head + s->region->head.tx_bytes) {
+		sock_expel(t, c, COUNT_client_bad_index, "urgent data outside the send ring");
+		return;
+	}
+	tcp_queue_urgent(s->conn, (uint64_t)end);
+}
+
 /* --- options ------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -234,6 +246,9 @@ static void do_op(struct sock_table *t, struct sock_client *c, struct sock *s, c
 	case STACKD_OP_SETOPT:
 		do_setopt(t, c, s, e);
 		break;
+	case STACKD_OP_URGENT:
+		do_urgent(t, c, s, e->arg);
+		break;
 	case STACKD_OP_SUB:
 	case STACKD_OP_UNSUB:
 		do_sub(t, c, s, e);
@@ -311,20 +326,26 @@ static bool letters_room(const struct sock_table *t)
 	return t->letters_tail - t->letters_head < t->config.letters_max / 2;
 }
 
+/* Entries that wait; a lie about them expels. */
+static uint32_t entries(struct sock_table *t, struct sock_client *c, const struct stackd_sq *q)
+{
+	uint32_t n = atomic_load_explicit(&q->tail, memory_order_acquire) - c->sq_head[t->shard];
+
+	if (n <= c->own->head.sq_entries)
+		return n;
+	sock_expel(t, c, COUNT_client_bad_index, "submission queue index outside its ring");
+	return 0;
+}
+
+/* To the end, also of what is posted meanwhile: an URGENT that stands before a cursor's move is done
+ * before what the move brings leaves. */
 static bool poll_client(struct sock_table *t, struct sock_client *c, ns_t now)
 {
 	const struct stackd_shm_head *h = &c->own->head;
 	struct stackd_sq *q = stackd_shm_sq(c->own->mem, h, t->shard);
-	uint32_t head = c->sq_head[t->shard];
-	uint32_t ready = atomic_load_explicit(&q->tail, memory_order_acquire) - head;
+	uint32_t head = c->sq_head[t->shard], begin = head;
 
-	if (ready == 0)
-		return false;
-	if (ready > h->sq_entries) {
-		sock_expel(t, c, COUNT_client_bad_index, "submission queue index outside its ring");
-		return false;
-	}
-	for (uint32_t i = 0; i < ready && i < SOCK_BURST && letters_room(t); i++) {
+	for (uint32_t i = 0; i < SOCK_BURST && letters_room(t) && entries(t, c, q) > 0; i++) {
 		struct stackd_sqe e = q->entry[head & (h->sq_entries - 1)];
 
 		atomic_signal_fence(memory_order_seq_cst); /* the compiler can't look there again */
@@ -333,6 +354,8 @@ static bool poll_client(struct sock_table *t, struct sock_client *c, ns_t now)
 		if (atomic_load_explicit(&c->expelled, memory_order_relaxed))
 			break;
 	}
+	if (head == begin)
+		return false;
 	atomic_store_explicit(&q->head, head, memory_order_release);
 	return true;
 }

@@ -41,6 +41,8 @@ static void advance(struct tcp_conn *c, uint64_t ack, uint32_t *n)
 			recv_ack_by(c, v->now);
 	}
 	v->snd_una = ack;
+	if (c->urgent_out <= ack)
+		c->urgent_out = NO_OFFSET;
 	v->backoffs = 0;
 	v->rto_since = sent_empty(c) ? NS_NEVER : v->now; /* RFC 6298 5.2, 5.3 */
 	timer_progress(c);

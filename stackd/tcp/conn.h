@@ -97,7 +97,7 @@ struct tcp_conn {
 	uint64_t ece_mark;          /* one reaction to ECE until this is acknowledged */
 	uint64_t probe_end;         /* one past a window probe's byte */
 	uint64_t probe_segs;        /* segs_out when it had left */
-	uint64_t urgent_out;        /* one past urgent data to send; NO_OFFSET: none */
+	uint64_t urgent_out;        /* one past urgent data not acknowledged; NO_OFFSET: none */
 	ns_t rate_from;
 
 	/* receiving */

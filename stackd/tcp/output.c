@@ -184,8 +184,6 @@ static void record_new(struct tcp_conn *c, uint32_t len)
 		v->rto_since = v->now; /* RFC 6298 5.1 */
 	if (v->snd_nxt + len > c->tx_tail)
 		fin_leaves(c);
-	if (c->urgent_out != NO_OFFSET && v->snd_nxt + len >= c->urgent_out)
-		c->urgent_out = NO_OFFSET;
 	policy_sent(c, sent_append(c, len));
 	if (c->stalled_since == NS_NEVER)
 		timer_progress(c);

@@ -64,11 +64,12 @@ void tcp_queued(struct tcp_conn *c, uint64_t tail)
 	conn_dirty(c);
 }
 
-void tcp_queue_urgent(struct tcp_conn *c, uint64_t tail)
+void tcp_queue_urgent(struct tcp_conn *c, uint64_t end)
 {
-	tcp_queued(c, tail);
-	if (!c->fin_queued)
-		c->urgent_out = tail;
+	if (c->fin_queued || end <= c->view.snd_una)
+		return;
+	c->urgent_out = end;
+	conn_dirty(c);
 }
 
 static uint64_t announced(const struct tcp_conn *c)

@@ -176,8 +176,9 @@ void tcp_unlisten(struct tcp *, struct tcp_listener *);
 void tcp_attach(struct tcp_conn *, struct byte_ring rx, struct byte_ring tx);
 
 void tcp_queued(struct tcp_conn *, uint64_t tail);   /* bytes up to `tail` are in the tx ring */
-/* The same, and the last of them is urgent (MSG_OOB): the pointer names `tail`. */
-void tcp_queue_urgent(struct tcp_conn *, uint64_t tail);
+/* The byte before the offset `end` is urgent (MSG_OOB), queued already or yet to be: until it is
+ * acknowledged each segment with data below `end` says so. */
+void tcp_queue_urgent(struct tcp_conn *, uint64_t end);
 void tcp_consumed(struct tcp_conn *, uint64_t head); /* bytes up to `head` were read */
 /* One past the last byte the peer may send by the window it knows; post-consumption threshold:
  * tcp_consumed is worth calling from this head on (the window can open by 2 MSS or half the buffer). */

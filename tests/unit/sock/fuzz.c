@@ -49,7 +49,7 @@ static void post_anything(struct stand_client *bad)
 {
 	struct stand_sock k = any_socket(bad);
 	uint32_t shard = below(stand.shards);
-	uint8_t op = (uint8_t)(mild || below(50) ? 1 + below(9) : below(256));
+	uint8_t op = (uint8_t)(mild || below(50) ? 1 + below(STACKD_OP_URGENT) : below(256));
 	int64_t arg = (int64_t)number();
 	uint64_t arg2 = number();
 	uint16_t opt = (uint16_t)(op == STACKD_OP_SETOPT ? 1 + below(mild ? 17 : 18) : number());
@@ -58,6 +58,8 @@ static void post_anything(struct stand_client *bad)
 		arg = mild || below(30) ? below(256) : (int64_t)number();
 		arg2 = mild || below(30) ? below(bad->region->head.sub_count) : number();
 	}
+	if (op == STACKD_OP_URGENT && mild)
+		arg = (int64_t)(stand_shm(&k)->tx_tail + 1);
 	if (op == STACKD_OP_CLOSE && below(3))
 		return;
 	stand_post_to(&k, shard, op, opt, arg, arg2);

@@ -146,7 +146,7 @@ static void each_operation_in_each_state_harms_nobody(void **state)
 	stand_run(&stand);
 	assert_int_equal(stand_state(&ended), STACKD_SOCK_CLOSED);
 	assert_int_equal(stand_shm(&ended)->error, ECONNREFUSED);
-	for (uint8_t op = STACKD_OP_CONNECT; op <= STACKD_OP_UNSUB; op++) {
+	for (uint8_t op = STACKD_OP_CONNECT; op <= STACKD_OP_URGENT; op++) {
 		if (op == STACKD_OP_CLOSE)
 			continue;
 		for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -161,6 +161,48 @@ static void each_operation_in_each_state_harms_nobody(void **state)
 	stand_send(&good.from, 1000);
 	stand_run(&stand);
 	assert_int_equal(stand_read(&good.to, UINT32_MAX), 1000);
+}
+
+/* MSG_OOB: posted before the cursor moves, and read in one go with an entry that stood before it. */
+static void urgent_bytes(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+
+	(void)state;
+	stand_post(&p.from, STACKD_OP_URGENT, 0, 101, 0);
+	stand_send(&p.from, 101);
+	stand_run(&stand);
+	assert_int_equal(stand_shm(&p.to)->flags & STACKD_URGENT, STACKD_URGENT);
+	assert_int_equal(stand_shm(&p.to)->urgent_off, 101);
+	assert_int_equal(stand_read(&p.to, UINT32_MAX), 101);
+	stand_send(&p.from, 100);
+	stand_run(&stand);
+	assert_int_equal(stand_shm(&p.to)->urgent_off, 101); /* nothing new was urgent */
+	stand_post(&p.from, STACKD_OP_SHUTDOWN, 0, SHUT_WR, 0);
+	stand_run(&stand);
+	stand_post(&p.from, STACKD_OP_URGENT, 0, 202, 0); /* nothing is sent any more */
+	stand_run(&stand);
+	assert_int_equal(stand_shm(&p.to)->urgent_off, 101);
+	assert_false(c->expelled);
+}
+
+static void urgent_bytes_outside_the_ring(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct stand_client *bad = stand_attach(&stand, 32);
+		struct stand_pair p = stand_pair(&stand, c, bad, (uint16_t)(PORT + i));
+		int64_t at = i ? -1 : (int64_t)bad->region->head.tx_bytes + 1;
+
+		stand_post(&p.from, STACKD_OP_URGENT, 0, at, 0);
+		stand_run(&stand);
+		assert_true(bad->expelled);
+	}
+	assert_int_equal(stand_count(&stand, COUNT_client_bad_index), 2);
+	assert_false(c->expelled);
 }
 
 static void connecting_twice_and_nowhere(void **state)
@@ -406,6 +448,8 @@ int main(void)
 		test(what_was_read_just_before_the_close_counts_as_read),
 		test(closing_with_linger_0_or_at_once_resets),
 		test(each_operation_in_each_state_harms_nobody),
+		test(urgent_bytes),
+		test(urgent_bytes_outside_the_ring),
 		test(connecting_twice_and_nowhere),
 		test(only_what_was_offered_can_be_claimed_and_only_once),
 		test(a_lie_about_the_accept_ring_resets_the_next),

@@ -376,11 +376,49 @@ static void urgent(void **state)
 	talk_expect(&t, ". 1:1(0) ack 11");
 	assert_true(talk_events(&t) & TCP_EV_URGENT);
 	assert_int_equal(tcp_urgent(t.conn), 4); /* MUST-62: one past it */
-	for (int i = 0; i < 3; i++)
-		t.tx[i] = talk_byte((uint64_t)i);
 	tcp_queue_urgent(t.conn, 3);
-	talk_run(&t);
+	talk_nothing(&t);
+	talk_send(&t, 3);
 	talk_expect(&t, "PU. 1:4(3) ack 11 urg 3");
+	talk_inject(&t, ". 11:11(0) ack 4");
+	talk_send(&t, 1);
+	talk_expect(&t, "P. 4:5(1)");
+	talk_end(&t);
+}
+
+/* Each segment below the urgent data's end says so, also one that is sent again. */
+static void urgent_again(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_queue_urgent(t.conn, 2000);
+	talk_send(&t, 2000);
+	talk_expect(&t, "U. 1:1461(1460) urg 2000");
+	talk_inject(&t, ". 1:1(0) ack 1461");
+	talk_expect(&t, "PU. 1461:2001(540) urg 540");
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, "PU. 1461:2001(540) urg 540");
+	tcp_queue_urgent(t.conn, 5); /* acknowledged: nothing */
+	talk_inject(&t, ". 1:1(0) ack 2001");
+	talk_send(&t, 1460);
+	talk_expect(&t, "P. 2001:3461(1460)");
+	talk_end(&t);
+}
+
+/* A shut window hides no urgent data: its probes name it. */
+static void urgent_probe(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	tcp_queue_urgent(t.conn, 500);
+	talk_send(&t, 500);
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, "U. 1:2(1) urg 500");
 	talk_end(&t);
 }
 
@@ -392,6 +430,7 @@ int main(void)
 	    cmocka_unit_test(nagle),        cmocka_unit_test(cork),   cmocka_unit_test(wrap),
 	    cmocka_unit_test(delayed_ack),  cmocka_unit_test(gso),    cmocka_unit_test(driver_full),
 	    cmocka_unit_test(ecn),          cmocka_unit_test(urgent),
+	    cmocka_unit_test(urgent_again), cmocka_unit_test(urgent_probe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
