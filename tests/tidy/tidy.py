@@ -97,6 +97,9 @@ class Tree:
 
     def walk(self):
         for folder, folders, files in os.walk(self.root):
+            if "meson-private" in folders:  # a build
+                folders.clear()
+                continue
             folders[:] = [
                 f
                 for f in folders
