@@ -14,6 +14,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SECONDS_MAX = 45 * 60  # for everything
+LINES_SHOWN = 40  # of what a failed test printed
 IN_PROCESS = ("unit", "plugins", "sim", "fuzz")  # suites that need no namespace and no daemon
 
 
@@ -52,18 +53,19 @@ class Outcome:
     def __init__(self):
         self.passed, self.skipped, self.failed = 0, [], []
 
-    def add(self, flavour, name, result, seconds):
+    def add(self, flavour, name, result, seconds, printed):
         if result in PASSED:
             self.passed += 1
         elif result in SKIPPED and os.environ.get("CI") != "true":
             self.skipped.append(f"skipped: {name} in {flavour.folder}")
         else:
-            self.fail(flavour, name, f"{result}, {seconds:.1f} s")
+            self.fail(flavour, name, f"{result}, {seconds:.1f} s", printed)
 
-    def fail(self, flavour, name, why):
-        self.failed.append(
-            f"failed: {name} in {flavour.folder} ({why}); alone: scripts/check {flavour.folder}/{name}"
-        )
+    def fail(self, flavour, name, why, printed=""):
+        """Says it at once, a run may be cut off before its end, and keeps it for the end."""
+        head = f"failed: {name} in {flavour.folder} ({why}); alone: scripts/check {flavour.folder}/{name}"
+        self.failed.append("\n".join([head, *last_lines(printed)]))
+        say(self.failed[-1])
 
     def fail_build(self, flavour, why, log):
         self.failed.append(f"failed: the build in {flavour.folder} ({why}); alone: {log}")
@@ -117,6 +119,14 @@ class Child:
 
 def say(text):
     print(text, flush=True)
+
+
+def last_lines(printed):
+    """What of a failed test's output goes into our own, indented; bytes that are no text are shown."""
+    lines = [re.sub(r"[^\t -~\u00a0-\uffff]", "?", line) for line in printed.rstrip().splitlines()]
+    if len(lines) > LINES_SHOWN:
+        lines = [f"({len(lines) - LINES_SHOWN} lines before these)", *lines[-LINES_SHOWN:]]
+    return [f"    | {line[:400]}" for line in lines] or ["    | (it printed nothing)"]
 
 
 def environment(flavour):
@@ -236,7 +246,8 @@ def read_results(flavour, log_base):
         with open(os.path.join(flavour.path, "meson-logs", f"{log_base}.json"), encoding="utf-8") as f:
             for line in f:
                 entry = json.loads(line)
-                results[entry["name"].split(" / ")[-1]] = entry["result"], entry["duration"]
+                printed = "\n".join(entry.get(s, "").rstrip() for s in ("stdout", "stderr")).strip("\n")
+                results[entry["name"].split(" / ")[-1]] = entry["result"], entry["duration"], printed
     except (OSError, ValueError):
         pass
     return results
@@ -270,7 +281,7 @@ def run_tests(flavour, names, child, outcome):
             if name in results and (why or results[name][0] in PASSED):
                 outcome.add(flavour, name, *results[name])
             elif why:
-                outcome.fail(flavour, name, why)
+                outcome.fail(flavour, name, why, results[name][2] if name in results else "")
 
 
 def give_back(flavour):
@@ -347,7 +358,7 @@ def main(wanted):
     for line in outcome.skipped + outcome.failed:
         say(line)
     if outcome.failed:
-        say("what they printed: BUILD/meson-logs/check.txt")
+        say("all that they printed: BUILD/meson-logs/check.txt")
     say(f"{outcome.passed} passed, {len(outcome.failed)} failed, {len(outcome.skipped)} skipped")
     return 130 if interrupted else 1 if outcome.failed else 0
 
