@@ -127,6 +127,12 @@ struct ofd {
 	char choice[4][48]; /* plugins asked for before there was a slot; option.c's order */
 };
 
+/* What an edge-triggered item has been told of: the same again is no edge. */
+struct news {
+	uint64_t in, out; /* how far data, connections and room had come */
+	uint32_t bits, gen;
+};
+
 struct epitem {
 	struct epoll *epoll;
 	struct ofd *ofd;
@@ -135,6 +141,7 @@ struct epitem {
 	epoll_data_t data;
 	bool kernel; /* registered in the kernel's epoll too: the socket is still the kernel's */
 	bool queued; /* on the ready list */
+	struct news told;
 	struct watch *watch;
 	struct epitem *next_of_sock;
 	struct epitem *ready_next, *ready_prev;
@@ -267,6 +274,7 @@ void sock_release(struct ofd *); /* the last reference has gone */
 void sock_request(const struct ofd *, struct stackd_request *, uint32_t type);
 void sock_accepted(struct ofd *, const struct ofd *listener, uint32_t slot);
 bool accept_pending(const struct ofd *);
+uint64_t accept_tail(const struct ofd *); /* connections that have come to a listener so far */
 /* Gives a candidate a slot: from now on it is a stack socket.  0 or an errno. */
 int sock_adopt(struct ofd *, struct attach *);
 int sock_renew(struct ofd *); /* a failed connect: another slot for the next one */
@@ -301,6 +309,7 @@ void stream_consume(struct ofd *, size_t len);
 
 /* poll's bits of all that is so; looks at what `want` names (asks the daemon to tell of room). */
 uint32_t ready_bits(struct ofd *, uint32_t want);
+struct news ready_news(struct ofd *, uint32_t want);
 bool ready_readable(struct ofd *);
 bool ready_writable(struct ofd *); /* at least one byte of room, or an end */
 bool ready_accept(struct ofd *);

@@ -277,6 +277,15 @@ bool accept_pending(const struct ofd *o)
 	return false;
 }
 
+uint64_t accept_tail(const struct ofd *o)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t s = 0; s < o->region->head.shards; s++)
+		sum += atomic_load_explicit(&accept_ring(o, s)->tail, memory_order_acquire);
+	return sum;
+}
+
 static bool accept_pop_ring(const struct ofd *o, uint32_t shard, uint32_t *slot)
 {
 	const struct stackd_shm_head *h = &o->region->head;

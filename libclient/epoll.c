@@ -259,6 +259,7 @@ static int item_set(struct epitem *it, const struct epoll_event *ev)
 {
 	it->events = ev->events | EPOLLERR | EPOLLHUP;
 	it->data = ev->data;
+	it->told = (struct news){0};
 	return it->kernel ? 0 : watch_item(it);
 }
 

@@ -29,18 +29,25 @@ static void found(struct watch *w)
 		epoll_ready_add(w->item);
 }
 
-/* One item off the list; true: it has something to say. */
+static bool is_old(const struct news *a, const struct news *b)
+{
+	return a->bits == b->bits && a->in == b->in && a->out == b->out && a->gen == b->gen;
+}
+
+/* One item off the list; true: it has something to say.  The daemon may post twice for the same
+ * (a new subscription is told at once), so an edge is what differs from the last time. */
 static bool harvest_one(struct epitem *it, struct epoll_event *out)
 {
-	uint32_t bits;
+	struct news n;
 
 	epoll_ready_remove(it);
 	if (!(it->events & ~(uint32_t)FLAG_BITS))
 		return false; /* ONESHOT has fired */
-	bits = ready_bits(it->ofd, it->events) & it->events;
-	if (!bits)
+	n = ready_news(it->ofd, it->events);
+	if (!n.bits || ((it->events & EPOLLET) && is_old(&n, &it->told)))
 		return false;
-	out->events = bits;
+	it->told = n;
+	out->events = n.bits;
 	out->data = it->data;
 	if (it->events & EPOLLONESHOT)
 		it->events &= FLAG_BITS;

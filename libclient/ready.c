@@ -76,6 +76,33 @@ uint32_t ready_bits(struct ofd *o, uint32_t want)
 	return bits;
 }
 
+static void how_far(const struct ofd *o, uint32_t want, struct news *n)
+{
+	bool in = want & (POLLIN | POLLRDNORM), out = want & (POLLOUT | POLLWRNORM);
+
+	if (in && sock_state(o) == STACKD_SOCK_LISTENING)
+		n->in = accept_tail(o);
+	else if (in)
+		n->in = atomic_load_explicit(&o->sock->rx_tail, memory_order_acquire);
+	if (out)
+		n->out = atomic_load_explicit(&o->sock->tx_head, memory_order_acquire);
+	n->gen = o->gen;
+}
+
+/* Data that comes between the two looks belongs to one or the other, so they are repeated. */
+struct news ready_news(struct ofd *o, uint32_t want)
+{
+	struct news before = {0}, n = {0};
+
+	how_far(o, want, &n);
+	do {
+		before = n;
+		n.bits = ready_bits(o, want) & want;
+		how_far(o, want, &n);
+	} while (n.in != before.in || n.out != before.out);
+	return n;
+}
+
 bool ready_readable(struct ofd *o)
 {
 	return rx_bytes_available(o) || sock_state(o) != STACKD_SOCK_CONNECTED ||
