@@ -103,7 +103,9 @@ class Tree:
             folders[:] = [
                 f
                 for f in folders
-                if not f.startswith(".") and not f.startswith("build") and f != "__pycache__"
+                if not f.startswith(".")
+                and f != "__pycache__"
+                and not os.path.isdir(os.path.join(folder, f, "meson-private"))  # a build, of any name
             ]
             for name in files:
                 yield os.path.relpath(os.path.join(folder, name), self.root)
