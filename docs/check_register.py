@@ -6,7 +6,12 @@ import os
 import re
 import sys
 
-SOURCES = {"tcp": "tests/unit/tcp/test_{}.c", "net": "tests/unit/net/test_{}.c", "plugins": "tests/plugins/{}.c"}
+SOURCES = {
+    "tcp": "tests/unit/tcp/test_{}.c",
+    "net": "tests/unit/net/test_{}.c",
+    "sock": "tests/unit/sock/test_{}.c",
+    "plugins": "tests/plugins/{}.c",
+}
 
 
 def read(root, path):
@@ -25,7 +30,7 @@ def problems(root):
                 yield number, f"{len(cells)} cells"
             elif all(c == "-" for c in cells[3:]):
                 yield number, "says nothing"
-        for area, program, test in re.findall(r"\b(tcp|net|plugins)[-_](\w+)/(\w+)", line):
+        for area, program, test in re.findall(r"\b(tcp|net|sock|plugins)[-_](\w+)/(\w+)", line):
             text = read(root, SOURCES[area].format(program))
             defined = re.search(rf"^static void {test}\(void \*\*", text, re.M)
             if not defined or len(re.findall(rf"\b{test}\b", text)) < 2:

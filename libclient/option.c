@@ -43,9 +43,11 @@ static const struct {
 	{IPPROTO_TCP, TCP_DEFER_ACCEPT, STACKD_OPT_DEFER_ACCEPT},
 	{IPPROTO_IP, IP_TOS, STACKD_OPT_TOS},
 	{IPPROTO_IP, IP_TTL, STACKD_OPT_TTL},
+	{IPPROTO_IP, IP_RECVERR, STACKD_OPT_RECVERR},
 	{IPPROTO_IP, IP_MTU_DISCOVER, 0},
 	{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0},
 	{IPPROTO_IPV6, IPV6_V6ONLY, 0},
+	{IPPROTO_IPV6, IPV6_RECVERR, STACKD_OPT_RECVERR},
 	{IPPROTO_IPV6, IPV6_TCLASS, STACKD_OPT_TOS},
 	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, STACKD_OPT_TTL},
 };
@@ -393,6 +395,8 @@ static int get_option(struct ofd *o, int fd, int level, int name, void *value, s
 
 	if (level == SOL_SOCKET && name == SO_ERROR) {
 		number = sock_take_error(o);
+		if (!number)
+			number = atomic_exchange(&o->sock->soft_error, 0);
 		return copy_out(value, len, &number, sizeof(number));
 	}
 	if (level == SOL_SOCKET && name == SO_ACCEPTCONN) {

@@ -108,6 +108,8 @@ struct stackd_sock {
 	_Atomic uint32_t shard;	   /* where to post */
 	_Atomic uint32_t tx_limit; /* bytes that may be queued (SO_SNDBUF), <= tx_bytes */
 	_Atomic uint64_t urgent_off;
+	_Atomic int32_t soft_error; /* what ICMP told of the path (RFC 1122 4.2.3.9): SO_ERROR when error is 0; the
+				       client takes it with exchange 0 */
 
 	/* D, before state becomes CONNECTED or LISTENING */
 	_Alignas(STACKD_CACHE_LINE) uint8_t local_addr[16];
@@ -169,6 +171,7 @@ enum stackd_opt { /* integer options, in Linux's units unless said */
 	STACKD_OPT_LINGER2, STACKD_OPT_LINGER, /* seconds; -1 off */
 	STACKD_OPT_SNDBUF, STACKD_OPT_RCVBUF, STACKD_OPT_MAXSEG, STACKD_OPT_QUICKACK,
 	STACKD_OPT_DEFER_ACCEPT, STACKD_OPT_TOS, STACKD_OPT_TTL, STACKD_OPT_PUSH, /* PUSH: flush a CORK once */
+	STACKD_OPT_RECVERR, /* a soft error becomes `error` at once */
 	STACKD_OPT_COUNT
 };
 

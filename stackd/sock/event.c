@@ -216,6 +216,20 @@ static void news_closed(struct sock_table *t, struct sock *s, struct stackd_sock
 	sock_tell(t, &s->subs, 0);
 }
 
+/* As Linux: SO_ERROR tells it, or the time-out that it ends in; with IP_RECVERR it is an error at once. */
+static void news_soft_error(struct sock_table *t, struct sock *s, struct stackd_sock *shm)
+{
+	const struct sock_options *o = s->options;
+	int error = tcp_soft_error(s->conn);
+	bool now = error && o && (o->set >> STACKD_OPT_RECVERR & 1) && o->value[STACKD_OPT_RECVERR];
+
+	atomic_store_explicit(&shm->soft_error, error, memory_order_relaxed);
+	if (!now || atomic_load_explicit(&shm->state, memory_order_relaxed) != STACKD_SOCK_CONNECTED)
+		return;
+	atomic_store_explicit(&shm->error, error, memory_order_release);
+	sock_tell(t, &s->subs, 0);
+}
+
 static void sock_news(struct sock_table *t, struct sock *s, uint32_t events)
 {
 	struct stackd_sock *shm = sock_shm(s);
@@ -238,6 +252,8 @@ static void sock_news(struct sock_table *t, struct sock *s, uint32_t events)
 		atomic_fetch_or_explicit(&shm->flags, STACKD_RX_EOF, memory_order_release);
 		what |= STACKD_IN | STACKD_OUT;
 	}
+	if (events & TCP_EV_SOFT_ERROR)
+		news_soft_error(t, s, shm);
 	if (events & TCP_EV_ACCEPTED)
 		sock_offer(t, s);
 	if (what)

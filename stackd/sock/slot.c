@@ -91,6 +91,7 @@ void sock_init_slot(struct sock_table *t, struct sock_region *r, struct sock *s,
 	atomic_store_explicit(&shm->rx_ack_at, UINT64_MAX, memory_order_relaxed);
 	atomic_store_explicit(&shm->flags, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->error, 0, memory_order_relaxed);
+	atomic_store_explicit(&shm->soft_error, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->gen, gen, memory_order_relaxed);
 	atomic_store_explicit(&shm->shard, t->shard, memory_order_relaxed);
 	s->tx_limit = (uint32_t)r->head.tx_bytes;

@@ -242,6 +242,8 @@ void ack_process(struct tcp_conn *c, const struct segment *s)
 	bool moved = take_window(c, s);
 
 	c->last_ack = c->view.now;
+	if (c->soft_error) /* the path works */
+		conn_soft_error(c, 0);
 	if (progress || moved || s->len == 0 || (c->sack_on && s->opt.sack_count))
 		process_news(c, s, progress, moved, window_before);
 }

@@ -186,7 +186,8 @@ enum tcp_outcome listen_input(struct tcp_listener *l, struct segment *s, struct 
 	const struct tcp_rules *rules = l->rules ? l->rules : t->rules;
 	const struct tcp_profile *p = tcp_match(rules, &s->local, &s->remote, TCP_PASSIVE);
 
-	if (s->flags & SEG_RST) /* "First, check for a RST": another shard may know its connection */
+	if (s->flags &
+	    SEG_RST) /* "First, check for a RST": another shard may know its connection */
 		return TCP_NOT_FOUND;
 	if (s->flags & SEG_ACK)
 		return take_ack(l, s, p, conn);

@@ -238,7 +238,8 @@ static void stopped_by_plugin(struct tcp_conn *c)
 {
 	const struct sp_conn *v = &c->view;
 
-	if (v->snd_nxt < v->snd_end && v->snd_nxt < v->snd_limit && v->snd_nxt >= v->snd_una + v->cwnd)
+	if (v->snd_nxt < v->snd_end && v->snd_nxt < v->snd_limit &&
+	    v->snd_nxt >= v->snd_una + v->cwnd)
 		stopped_by_cwnd(c);
 }
 

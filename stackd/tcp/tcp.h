@@ -131,7 +131,7 @@ enum tcp_event {
 	TCP_EV_WRITABLE = 8,	/* snd_una moved: tcp_acked */
 	TCP_EV_EOF = 16,	/* the peer's FIN is in order */
 	TCP_EV_URGENT = 32,
-	TCP_EV_SOFT_ERROR = 64, /* tcp_soft_error; the connection goes on */
+	TCP_EV_SOFT_ERROR = 64, /* tcp_soft_error is another; the connection goes on */
 	TCP_EV_CLOSED = 128,	/* the last: tcp_conn_error tells 0 or why.  The buffers are no longer
 				   used and the pointer is dead after the next call into tcp */
 };
@@ -144,7 +144,7 @@ uint64_t tcp_received(const struct tcp_conn *); /* rcv_nxt without a FIN: bytes 
 uint64_t tcp_acked(const struct tcp_conn *);    /* snd_una without a FIN */
 uint64_t tcp_urgent(const struct tcp_conn *);   /* offset after the urgent data */
 int tcp_conn_error(const struct tcp_conn *);    /* 0, ECONNRESET, ECONNREFUSED, ETIMEDOUT, ECONNABORTED ... */
-int tcp_soft_error(const struct tcp_conn *);
+int tcp_soft_error(const struct tcp_conn *); /* of the path, since the last ACK; 0: none */
 void tcp_endpoints(const struct tcp_conn *, struct endpoint *local, struct endpoint *remote);
 struct tcp_listener *tcp_listener_of(const struct tcp_conn *); /* NULL when it has gone or was active */
 void *tcp_listener_user(const struct tcp_listener *);

@@ -120,6 +120,39 @@ static void unsubscribed_is_quiet(void **state)
 	assert_false(c->expelled);
 }
 
+/* RFC 1122 4.2.3.9: kept until somebody asks, or the path works again; told at once with IP_RECVERR. */
+static void soft_errors(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+	struct stackd_sock *shm = stand_shm(&p.from);
+
+	(void)state;
+	subscribe(&p.from, 3, 0, STACKD_IN);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), 3);
+	stand.shard[0].net.refuse = -EHOSTUNREACH;
+	stand_send(&p.from, 10);
+	stand_run(&stand);
+	assert_int_equal(shm->soft_error, EHOSTUNREACH);
+	assert_int_equal(shm->error, 0);
+	assert_int_equal(stand_pop(c, 0), -1);
+	stand.shard[0].net.refuse = 0;
+	stand_after(&stand, 3 * NS_PER_S);
+	assert_int_equal(stand_read(&p.to, UINT32_MAX), 10);
+	assert_int_equal(shm->soft_error, 0);
+	stand_post(&p.from, STACKD_OP_SETOPT, STACKD_OPT_RECVERR, 1, 0);
+	stand.shard[0].net.refuse = -EHOSTUNREACH;
+	stand_send(&p.from, 10);
+	stand_run(&stand);
+	assert_int_equal(shm->error, EHOSTUNREACH);
+	assert_int_equal(stand_state(&p.from), STACKD_SOCK_CONNECTED);
+	assert_int_equal(stand_pop(c, 0), 3);
+	stand.shard[0].net.refuse = 0;
+	stand_after(&stand, 3 * NS_PER_S);
+	assert_int_equal(stand_read(&p.to, UINT32_MAX), 10); /* it goes on */
+}
+
 static void a_writer_without_room_hears_when_a_third_is_free(void **state)
 {
 	struct stand_client *c = stand_attach(&stand, 32);
@@ -268,6 +301,7 @@ int main(void)
 		test(only_who_is_interested_is_told_but_all_of_the_end),
 		test(a_subscription_again_changes_its_mask_queue_or_socket),
 		test(unsubscribed_is_quiet),
+		test(soft_errors),
 		test(a_writer_without_room_hears_when_a_third_is_free),
 		test(a_listener_tells_who_subscribed_before_and_after),
 		test(a_sleeper_is_woken_once),

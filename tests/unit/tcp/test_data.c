@@ -425,10 +425,12 @@ static void urgent_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(out_of_order), cmocka_unit_test(bursts), cmocka_unit_test(many_ranges),
-	    cmocka_unit_test(declined),     cmocka_unit_test(window), cmocka_unit_test(edge),
-	    cmocka_unit_test(nagle),        cmocka_unit_test(cork),   cmocka_unit_test(wrap),
-	    cmocka_unit_test(delayed_ack),  cmocka_unit_test(gso),    cmocka_unit_test(driver_full),
+	    cmocka_unit_test(out_of_order), cmocka_unit_test(bursts),
+	    cmocka_unit_test(many_ranges),  cmocka_unit_test(declined),
+	    cmocka_unit_test(window),       cmocka_unit_test(edge),
+	    cmocka_unit_test(nagle),        cmocka_unit_test(cork),
+	    cmocka_unit_test(wrap),         cmocka_unit_test(delayed_ack),
+	    cmocka_unit_test(gso),          cmocka_unit_test(driver_full),
 	    cmocka_unit_test(ecn),          cmocka_unit_test(urgent),
 	    cmocka_unit_test(urgent_again), cmocka_unit_test(urgent_probe),
 	};

@@ -272,6 +272,39 @@ static void icmp(void **state)
 	talk_end(&t);
 }
 
+/* MUST-47: told, and the reason of the time-out, unless an ACK has proved that the path works. */
+static void soft_error(void **state)
+{
+	struct net_error e = {
+	    .kind = NET_ERROR_SOFT, .error = ENETUNREACH, .local_port = 80, .remote_port = 4000};
+	struct talk t;
+
+	(void)state;
+	for (int works = 0; works < 2; works++) {
+		talk_init(&t, NS_PER_S);
+		t.profile.knobs.retries = 2;
+		talk_begin(&t);
+		talk_open_passive(&t, "");
+		talk_send(&t, 2920);
+		e.local = t.own;
+		e.remote = t.peer;
+		e.seq = t.iss + 1;
+		tcp_error(t.tcp, &e, t.now);
+		talk_run(&t);
+		assert_true(talk_events(&t) & TCP_EV_SOFT_ERROR);
+		assert_int_equal(tcp_soft_error(t.conn), ENETUNREACH);
+		if (works) {
+			talk_inject(&t, ". 1:1(0) ack 1461");
+			assert_true(talk_events(&t) & TCP_EV_SOFT_ERROR);
+			assert_int_equal(tcp_soft_error(t.conn), 0);
+		}
+		talk_after(&t, 60 * NS_PER_S);
+		assert_true(t.closed);
+		assert_int_equal(tcp_conn_error(t.conn), works ? ETIMEDOUT : ENETUNREACH);
+		talk_end(&t);
+	}
+}
+
 static void wrong_plugins(void **state)
 {
 	struct talk t;
@@ -331,8 +364,8 @@ int main(void)
 	    cmocka_unit_test(blind_data),    cmocka_unit_test(challenge_limit),
 	    cmocka_unit_test(out_of_window), cmocka_unit_test(paws),
 	    cmocka_unit_test(malformed),     cmocka_unit_test(noise),
-	    cmocka_unit_test(icmp),          cmocka_unit_test(wrong_plugins),
-	    cmocka_unit_test(small_mss),
+	    cmocka_unit_test(icmp),          cmocka_unit_test(soft_error),
+	    cmocka_unit_test(wrong_plugins), cmocka_unit_test(small_mss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
