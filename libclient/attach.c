@@ -306,17 +306,14 @@ static int dial(void)
 	return -1;
 }
 
-static struct attach *hello(int conn, struct stackd_reply *r)
+/* The first request on a connection: HELLO or RESUME. */
+static struct attach *greet(int conn, struct stackd_request *q, struct stackd_reply *r)
 {
-	struct stackd_request q = {.type = STACKD_REQ_HELLO, .arg = (uint32_t)getpid()};
-	const char *options = options_set[0] ? options_set : getenv("STACKD_OPTIONS");
 	struct reply_fds got = {0};
 	const struct stackd_board *board;
 	struct attach *a = NULL;
 
-	if (options)
-		snprintf(q.text, sizeof(q.text), "%s", options);
-	errno = ask(conn, &q, r, -1, &got);
+	errno = ask(conn, q, r, -1, &got);
 	if (errno)
 		return NULL;
 	if (got.count < 3) {
@@ -328,6 +325,16 @@ static struct attach *hello(int conn, struct stackd_reply *r)
 	if (!a)
 		close_fds(&got);
 	return a;
+}
+
+static struct attach *hello(int conn, struct stackd_reply *r)
+{
+	struct stackd_request q = {.type = STACKD_REQ_HELLO, .arg = (uint32_t)getpid()};
+	const char *options = options_set[0] ? options_set : getenv("STACKD_OPTIONS");
+
+	if (options)
+		snprintf(q.text, sizeof(q.text), "%s", options);
+	return greet(conn, &q, r);
 }
 
 static void say_refused(int error, const struct stackd_reply *r)
@@ -447,4 +454,61 @@ void attach_clone_child(void)
 	forget_parent(parent);
 	if (a)
 		atomic_store_explicit(&current, a, memory_order_release);
+}
+
+/* ---- exec ---- */
+
+int attach_clone_connection(struct attach *a, int *conn)
+{
+	struct stackd_request q = {.type = STACKD_REQ_CLONE};
+	struct reply_fds got = {0};
+	struct stackd_reply r;
+	int error;
+
+	queue_flush(a, CLONE_PATIENCE_NS);
+	error = ask_attach(a, &q, &r, -1, &got);
+	if (!error && got.count < 1)
+		error = EPROTO;
+	if (!error) {
+		*conn = got.fd[0];
+		got.fd[0] = got.fd[--got.count];
+	}
+	close_fds(&got);
+	return error;
+}
+
+struct attach *attach_resume(int conn)
+{
+	struct stackd_request q = {.type = STACKD_REQ_RESUME};
+	struct timeval patience = {.tv_sec = REPLY_TIMEOUT_S};
+	struct stackd_reply r = {0};
+	struct attach *a;
+
+	LIBC->setsockopt(conn, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	a = greet(conn, &q, &r);
+	if (a)
+		atomic_store_explicit(&current, a, memory_order_release);
+	return a;
+}
+
+struct region *attach_region(struct attach *a, uint32_t number)
+{
+	struct stackd_request q = {.type = STACKD_REQ_REGION, .region = number};
+	struct reply_fds got = {0};
+	struct stackd_reply r;
+	struct region *g;
+
+	if (a->own->head.region == number)
+		return a->own;
+	for (g = a->others; g; g = g->next)
+		if (g->head.region == number)
+			return g;
+	errno = ask_attach(a, &q, &r, -1, &got);
+	g = !errno && got.count ? map_region(got.fd[0]) : NULL;
+	close_fds(&got);
+	if (g) {
+		g->next = a->others;
+		a->others = g;
+	}
+	return g;
 }

@@ -11,6 +11,7 @@
  *   ready.c   what poll would say of a socket;  option.c  options, ioctl, fcntl
  *   wait.c    a thread that waits for one socket;  poll.c  poll and select
  *   epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c  fork, exit
+ *   exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it up
  *
  * Locks, in the order in which they are taken: table_lock (fd.c: descriptor table and descriptions'
  * lists, slots, subscriptions) -> epoll.lock -> attach.sq_lock.  request_lock stands alone.  The
@@ -28,6 +29,7 @@
 #include "stackd_shm.h"
 
 struct region {
+	struct region *next; /* of its attachment */
 	uint8_t *base;
 	struct stackd_shm_head head; /* our copy: a sibling process can't change it under us */
 };
@@ -65,6 +67,7 @@ struct attach {
 	int kick[STACKD_SHARDS_MAX];
 	const struct stackd_board *board;
 	struct region *own;
+	struct region *others; /* whose sockets came by exec */
 	_Atomic uint32_t sq_lock[STACKD_SHARDS_MAX];
 	_Atomic uint64_t kicked[STACKD_SHARDS_MAX]; /* the queue's head at the last kick, + 1; 0: none */
 	uint32_t *slot_used; /* [sock_own]: gen + 1 of our last use */
@@ -106,6 +109,7 @@ struct ofd {
 	bool listening, connect_posted, connect_pending, bound, accepted;
 	bool kernel_only; /* an option was set that the stack can't honour */
 	int domain;
+	uint64_t inode; /* of the kernel socket behind it: what it is called in a program to come */
 	struct ofd *next_free;
 	struct epoll *epoll;   /* KIND_EPOLL */
 	struct epitem *items;  /* epoll instances that have this socket */
@@ -183,6 +187,13 @@ int attach_request(struct attach *, struct stackd_request *, struct stackd_reply
 int attach_clone(struct attach *);
 void attach_clone_parent(void);
 void attach_clone_child(void);
+/* The connection of a new client that holds all that this one holds; for a program to come.  Of it
+ * nothing is kept here.  0 or an errno.  Async-signal-safe. */
+int attach_clone_connection(struct attach *, int *conn);
+/* The attachment behind such a connection, which is the process's from now on; NULL with errno. */
+struct attach *attach_resume(int conn);
+/* A region that the client knows by number, mapped. */
+struct region *attach_region(struct attach *, uint32_t number);
 /* Whose is this address?  For bind: own addresses and wildcards; for connect: routed ones too. */
 bool attach_serves(const struct attach *, const struct addr *, bool for_bind);
 
@@ -242,9 +253,15 @@ struct ofd *ofd_new(enum kind);
 bool fd_install(int fd, struct ofd *); /* takes over the caller's reference */
 void fd_forget(int fd);		       /* the socket turned out to be the kernel's */
 int fd_internal(int fd);	       /* moves it high and protects it; the new number or -1 */
+int fd_high(int fd);		       /* moves it out of the program's way, no more */
 void fd_internal_close(int fd);
 void fd_internal_close_all(void);
 void fd_each(void (*visit)(struct ofd *));
+void fd_each_with(void (*visit)(struct ofd *, void *), void *arg);
+/* The descriptors that this process has, as the kernel knows them, until visit gives false.
+ * Async-signal-safe. */
+void fd_each_open(bool (*visit)(int fd, void *), void *arg);
+uint64_t fd_inode(int fd); /* of a socket; 0: it is none */
 bool fd_in_foreign_process(void); /* in a vfork child: our memory is the parent's */
 void fd_process_changed(void);
 
@@ -270,6 +287,7 @@ static inline uint32_t sock_word(const struct ofd *o)
 {
 	return __atomic_load_n(&o->sock->client_word, __ATOMIC_ACQUIRE);
 }
+void sock_place(struct ofd *, struct attach *, struct region *, uint32_t slot);
 void sock_release(struct ofd *); /* the last reference has gone */
 void sock_request(const struct ofd *, struct stackd_request *, uint32_t type);
 void sock_accepted(struct ofd *, const struct ofd *listener, uint32_t slot);
@@ -354,6 +372,50 @@ void epoll_ready_add(struct epitem *);
 void epoll_ready_remove(struct epitem *);
 void epoll_kick(struct epoll *); /* wakes who sleeps in it */
 extern const char epoll_marker[3]; /* [0] our event queue, [1] the daemon, [2] the one inside */
+
+/* ---- exec.c ---- */
+
+struct handover {
+	int conn, table; /* close-on-exec still; -1: nothing goes over */
+};
+
+/* Before another program takes this process's place, or begins in a new one (`spawn`: then any of
+ * the sockets may be its). */
+bool exec_hand_over(struct handover *, const char *path, char *const envp[], bool spawn);
+void exec_keep_open(const struct handover *);
+void exec_take_back(struct handover *);
+extern char exec_library[4096]; /* the path of preload.so; empty: nothing is handed over */
+
+/* ---- inherit.c ---- */
+
+void inherit_sockets(void);
+
+/* What a program must know of a socket to go on with it. */
+struct luggage {
+	uint64_t inode;
+	uint32_t region, slot, gen;
+	int32_t domain;
+	bool listening, connect_posted, connect_pending, bound, accepted, nonblock;
+	struct addr local;
+	int64_t rcvtimeo_ns, sndtimeo_ns;
+	int32_t linger, rcvlowat;
+	uint32_t option_count;
+	struct option_value option[OPTIONS_MAX];
+};
+
+void luggage_pack(const struct ofd *, struct luggage *);
+/* NULL with errno; the caller has the reference. */
+struct ofd *luggage_unpack(const struct luggage *, struct attach *);
+
+/* What lies in the memfd. */
+#define EXEC_MAGIC 0x737461636b657801ull
+struct exec_table {
+	uint64_t magic;
+	uint32_t luggage_bytes, count;
+	uint64_t conn_inode;
+	int32_t conn;
+	uint32_t pad;
+};
 
 /* ---- fork.c ---- */
 

@@ -334,6 +334,7 @@ static int accept_one(const struct ofd *listener, int flags)
 		return -error;
 	}
 	sock_accepted(o, listener, slot);
+	o->inode = fd_inode(fd);
 	atomic_store(&o->nonblock, (flags & SOCK_NONBLOCK) != 0);
 	return fd_install(fd, o) ? fd : -EMFILE;
 }

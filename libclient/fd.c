@@ -5,11 +5,14 @@
  * The table is dense and read without a lock: for a kernel descriptor a call costs one load. */
 #include "client.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/close_range.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "stackd.h"
 
@@ -208,6 +211,14 @@ void fd_each(void (*visit)(struct ofd *))
 				visit(&s->ofd[i]);
 }
 
+void fd_each_with(void (*visit)(struct ofd *, void *), void *arg)
+{
+	for (struct slab *s = slabs; s; s = s->next)
+		for (int i = 0; i < OFD_SLAB; i++)
+			if (atomic_load_explicit(&s->ofd[i].refs, memory_order_acquire))
+				visit(&s->ofd[i], arg);
+}
+
 bool fd_install(int fd, struct ofd *o)
 {
 	if (!table_get() || (uint32_t)fd >= TABLE_SIZE) {
@@ -228,7 +239,7 @@ void fd_forget(int fd)
 
 /* ---- our own descriptors ---- */
 
-int fd_internal(int fd)
+int fd_high(int fd)
 {
 	struct rlimit limit;
 	int high = -1, base = INTERNAL_FIRST;
@@ -241,11 +252,15 @@ int fd_internal(int fd)
 		high = LIBC->fcntl(fd, F_DUPFD_CLOEXEC, base);
 	if (high >= 0)
 		LIBC->close(fd);
-	else
-		high = fd;
-	swap(high, &internal);
 	errno = saved;
-	return high;
+	return high >= 0 ? high : fd;
+}
+
+int fd_internal(int fd)
+{
+	fd = fd_high(fd);
+	swap(fd, &internal);
+	return fd;
 }
 
 void fd_internal_close(int fd)
@@ -288,12 +303,12 @@ int stackd_close(int fd)
 	struct ofd *o = peek(fd);
 	int r;
 
-	if (!o || fd_in_foreign_process())
-		return LIBC->close(fd);
 	if (o == &internal) {
 		errno = EBADF;
 		return -1;
 	}
+	if (!o || fd_in_foreign_process())
+		return LIBC->close(fd);
 	/* the entry goes first: the number may be given out again at once */
 	o = swap(fd, NULL);
 	r = LIBC->close(fd);
@@ -331,13 +346,12 @@ int fd_dup_to(int fd, int copy, int flags, bool dup3)
 {
 	struct ofd *from = peek(fd), *to = peek(copy);
 
-	if ((from || to) && !fd_in_foreign_process()) {
-		if (from == &internal || to == &internal) {
-			errno = EBADF;
-			return -1;
-		}
-		return share(fd, dup3 ? LIBC->dup3(fd, copy, flags) : LIBC->dup2(fd, copy));
+	if (from == &internal || to == &internal) {
+		errno = EBADF;
+		return -1;
 	}
+	if ((from || to) && !fd_in_foreign_process())
+		return share(fd, dup3 ? LIBC->dup3(fd, copy, flags) : LIBC->dup2(fd, copy));
 	return dup3 ? LIBC->dup3(fd, copy, flags) : LIBC->dup2(fd, copy);
 }
 
@@ -356,36 +370,41 @@ int fd_dup_above(int fd, int command, int least)
 
 /* ---- ranges ---- */
 
-static unsigned int next_used(unsigned int first, unsigned int last)
+static bool used(int fd, bool internal_only)
 {
-	_Atomic(struct ofd *) *t = atomic_load(&table);
+	struct ofd *o = peek(fd);
 
+	return internal_only ? o == &internal : o != NULL;
+}
+
+static unsigned int next_used(unsigned int first, unsigned int last, bool internal_only)
+{
 	unsigned int end = (unsigned int)atomic_load(&top);
 
-	while (first <= last && first <= end &&
-	       !atomic_load_explicit(&t[first], memory_order_relaxed))
+	while (first <= last && first <= end && !used((int)first, internal_only))
 		first++;
 	return first <= end ? first : TABLE_SIZE;
 }
 
 static void forget_range(unsigned int first, unsigned int last)
 {
-	for (unsigned int fd = next_used(first, last); fd <= last && fd < TABLE_SIZE;
-	     fd = next_used(fd + 1, last))
+	for (unsigned int fd = next_used(first, last, false); fd <= last && fd < TABLE_SIZE;
+	     fd = next_used(fd + 1, last, false))
 		if (peek((int)fd) != &internal)
 			fd_put(swap((int)fd, NULL));
 }
 
+/* Our own descriptors stay open, also in a vfork child: it needs them to exec. */
 int fd_close_range(unsigned int first, unsigned int last, int flags)
 {
 	unsigned int fd = first;
 
-	if (!atomic_load(&table) || first > last || fd_in_foreign_process() ||
-	    (flags & ~(int)CLOSE_RANGE_UNSHARE))
+	if (!atomic_load(&table) || first > last || (flags & ~(int)CLOSE_RANGE_UNSHARE))
 		return LIBC->close_range(first, last, flags);
-	forget_range(first, last);
+	if (!fd_in_foreign_process())
+		forget_range(first, last);
 	while (fd <= last && fd < TABLE_SIZE) {
-		unsigned int keep = next_used(fd, last); /* now only our own are left */
+		unsigned int keep = next_used(fd, last, true);
 
 		if (keep > last || keep >= TABLE_SIZE)
 			break;
@@ -394,4 +413,47 @@ int fd_close_range(unsigned int first, unsigned int last, int flags)
 		fd = keep + 1;
 	}
 	return fd > last ? 0 : LIBC->close_range(fd, last, flags);
+}
+
+/* ---- what the kernel knows ---- */
+
+uint64_t fd_inode(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+}
+
+static int number_of(const char *name)
+{
+	int n = 0;
+
+	if (!*name)
+		return -1;
+	for (; *name; name++) {
+		if (*name < '0' || *name > '9')
+			return -1;
+		n = n * 10 + (*name - '0');
+	}
+	return n;
+}
+
+void fd_each_open(bool (*visit)(int fd, void *), void *arg)
+{
+	_Alignas(struct dirent64) char buf[2048];
+	int dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool more = dir >= 0;
+	long n;
+
+	while (more && (n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+		for (long at = 0; more && at < n;) {
+			const struct dirent64 *d = (const void *)(buf + at);
+			int fd = number_of(d->d_name);
+
+			at += d->d_reclen;
+			if (fd >= 0 && fd != dir)
+				more = visit(fd, arg);
+		}
+	if (dir >= 0)
+		LIBC->close(dir);
 }

@@ -9,8 +9,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -27,7 +30,8 @@
 	X(ppoll) X(epoll_create) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(epoll_pwait)        \
 	X(epoll_pwait2) X(fcntl) X(fcntl64) X(ioctl) X(dup) X(dup2) X(dup3) X(close_range)         \
 	X(closefrom) X(fork) X(_exit) X(pread) X(setuid) X(setreuid) X(setresuid) X(setgid)        \
-	X(setgroups) X(initgroups)
+	X(setgroups) X(initgroups) X(execve) X(execvpe) X(fexecve) X(execveat) X(posix_spawn)       \
+	X(posix_spawnp) X(posix_spawn_file_actions_addclosefrom_np) X(system) X(popen)
 
 struct libc {
 #define LIBC_MEMBER(name) __typeof__(&name) name;

@@ -119,7 +119,7 @@ bool attach_serves(const struct attach *at, const struct addr *a, bool for_bind)
 
 /* ---- slots ---- */
 
-static void sock_place(struct ofd *o, struct attach *a, struct region *g, uint32_t slot)
+void sock_place(struct ofd *o, struct attach *a, struct region *g, uint32_t slot)
 {
 	o->attach = a;
 	o->region = g;
@@ -303,6 +303,7 @@ int stackd_socket(int domain, int type, int protocol)
 	if (!o)
 		return fd; /* the kernel's then */
 	o->domain = domain;
+	o->inode = fd_inode(fd);
 	atomic_store(&o->nonblock, (type & SOCK_NONBLOCK) != 0);
 	fd_install(fd, o);
 	return fd;

@@ -2,19 +2,17 @@
 /* stackd-run - starts a program whose TCP goes through stackd: checks what would keep it from
  * working and says so, then execs it with preload.so.  Knows nothing of sockets beyond one connect
  * that asks whether the daemon is there. */
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "program.h"
 #include "stackd_msg.h"
 
 #define OPTIONS_BYTES STACKD_TEXT_MAX
@@ -115,130 +113,6 @@ static const char *daemon_problem(const char *rundir)
 	return text;
 }
 
-/* ---- the program ---- */
-
-static bool find_program(const char *name, char *path, size_t size)
-{
-	const char *dirs = getenv("PATH");
-
-	if (strchr(name, '/'))
-		return snprintf(path, size, "%s", name) < (int)size && access(path, X_OK) == 0;
-	for (const char *d = dirs ? dirs : "/usr/bin:/bin"; *d;) {
-		size_t n = strcspn(d, ":");
-
-		if (snprintf(path, size, "%.*s/%s", (int)n, d, name) < (int)size &&
-		    access(path, X_OK) == 0)
-			return true;
-		d += n + (d[n] == ':');
-	}
-	return false;
-}
-
-/* Does [off, off + len) lie in the file? */
-static bool inside(uint64_t off, uint64_t len, uint64_t size)
-{
-	return off <= size && len <= size - off;
-}
-
-static bool has_interpreter(const uint8_t *p, uint64_t size)
-{
-	const Elf64_Ehdr *e = (const void *)p;
-
-	if (!inside(e->e_phoff, (uint64_t)e->e_phnum * sizeof(Elf64_Phdr), size))
-		return true; /* not for us to judge */
-	for (int i = 0; i < e->e_phnum; i++) {
-		Elf64_Phdr h;
-
-		memcpy(&h, p + e->e_phoff + (uint64_t)i * sizeof(h), sizeof(h));
-		if (h.p_type == PT_INTERP)
-			return true;
-	}
-	return false;
-}
-
-static bool has_go_section(const uint8_t *p, uint64_t size)
-{
-	const Elf64_Ehdr *e = (const void *)p;
-	Elf64_Shdr names, h;
-
-	if (!inside(e->e_shoff, (uint64_t)e->e_shnum * sizeof(h), size) ||
-	    e->e_shstrndx >= e->e_shnum)
-		return false;
-	memcpy(&names, p + e->e_shoff + e->e_shstrndx * sizeof(h), sizeof(h));
-	if (!inside(names.sh_offset, names.sh_size, size))
-		return false;
-	for (int i = 0; i < e->e_shnum; i++) {
-		const char *name;
-
-		memcpy(&h, p + e->e_shoff + (uint64_t)i * sizeof(h), sizeof(h));
-		if (h.sh_name >= names.sh_size)
-			continue;
-		name = (const char *)p + names.sh_offset + h.sh_name;
-		if (!strncmp(name, ".go.buildinfo", names.sh_size - h.sh_name) ||
-		    !strncmp(name, ".note.go.buildid", names.sh_size - h.sh_name))
-			return true;
-	}
-	return false;
-}
-
-static const char *elf_problem(const uint8_t *p, uint64_t size)
-{
-	const Elf64_Ehdr *e = (const void *)p;
-
-	if (size < sizeof(*e) || memcmp(p, ELFMAG, SELFMAG) != 0 || p[EI_CLASS] != ELFCLASS64)
-		return NULL;
-	if (has_go_section(p, size))
-		return "it is a Go program, which makes system calls without the C library";
-	if (!has_interpreter(p, size))
-		return "it is statically linked, so nothing can be loaded into it";
-	return NULL;
-}
-
-static const char *program_problem(const char *path, int depth);
-
-/* "#!/usr/bin/python3 ..." stands or falls with its interpreter. */
-static const char *script_problem(const char *text, uint64_t size, int depth)
-{
-	char line[PATH_BYTES], path[PATH_BYTES], *word, *rest;
-	size_t n = size < sizeof(line) - 1 ? (size_t)size : sizeof(line) - 1;
-
-	memcpy(line, text, n);
-	line[n] = 0;
-	line[strcspn(line, "\n")] = 0;
-	word = strtok_r(line, " \t", &rest);
-	if (word && strlen(word) >= 4 && !strcmp(word + strlen(word) - 4, "/env"))
-		word = strtok_r(NULL, " \t", &rest);
-	if (!word || depth == 0 || !find_program(word, path, sizeof(path)))
-		return NULL;
-	return program_problem(path, depth - 1);
-}
-
-static const char *program_problem(const char *path, int depth)
-{
-	const char *problem = NULL;
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	void *p;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return NULL;
-	if ((st.st_mode & S_ISUID && st.st_uid != geteuid()) ||
-	    (st.st_mode & S_ISGID && st.st_gid != getegid())) {
-		close(fd);
-		return "it is setuid or setgid, for which the loader ignores preloading";
-	}
-	p = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-	close(fd);
-	if (p == MAP_FAILED)
-		return NULL;
-	if (st.st_size > 2 && !memcmp(p, "#!", 2))
-		problem = script_problem((const char *)p + 2, (uint64_t)st.st_size - 2, depth);
-	else
-		problem = elf_problem(p, (uint64_t)st.st_size);
-	munmap(p, (size_t)st.st_size);
-	return problem;
-}
-
 /* ---- the environment ---- */
 
 /* From a build tree the library lies beside us; installed, in the configured directory. */
@@ -294,8 +168,8 @@ int main(int argc, char **argv)
 		a.rundir = STACKD_RUNDIR;
 	if (first >= argc)
 		bad_usage("which program?");
-	if (find_program(argv[first], path, sizeof(path)))
-		plain = complain(&a, argv[first], program_problem(path, 2));
+	if (program_find(argv[first], path, sizeof(path)))
+		plain = complain(&a, argv[first], program_problem(path));
 	if (!plain)
 		plain = complain(&a, argv[first], daemon_problem(a.rundir));
 	if (!plain) {

@@ -37,6 +37,8 @@ enum stackd_request_type {
 	STACKD_REQ_CHOOSE,    /* region, slot, gen; text "tcp.KEY=VALUE": for this socket, before connect or
 				 listen (tcp.cc also later) */
 	STACKD_REQ_CHOSEN,    /* region, slot, gen; text "tcp.KEY".  Answer: text = the value in force */
+	STACKD_REQ_RESUME,    /* the first request of a clone whose maker has execed.  Answer: as HELLO's */
+	STACKD_REQ_REGION,    /* region.  Answer: fds = its memfd, if this client holds something there */
 };
 
 struct stackd_request {

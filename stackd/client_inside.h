@@ -14,6 +14,7 @@ struct client {
 	int kick[SHARDS_MAX];	 /* eventfds; -1 */
 	char overrides[STACKD_TEXT_MAX];
 	bool attached, leaving;
+	bool cloned; /* and has asked nothing that a clone in use asks */
 };
 
 struct clients {

@@ -32,6 +32,14 @@ static void give_fd(struct client_answer *a, int fd, bool close_after)
 
 /* --- attaching ------------------------------------------------------------------------------------ */
 
+static void welcome(struct client *c, struct client_answer *a)
+{
+	give_fd(a, c->sock.own->fd, false);
+	give_fd(a, c->all->config.board_fd, false);
+	for (uint32_t i = 0; i < c->all->config.shard_count; i++)
+		give_fd(a, c->kick[i], false);
+}
+
 static void hello(struct client *c, const struct stackd_request *q, struct client_answer *a)
 {
 	char error[CONFIG_ERROR_MAX];
@@ -57,10 +65,28 @@ static void hello(struct client *c, const struct stackd_request *q, struct clien
 		c->leaving = true;
 		return;
 	}
-	give_fd(a, c->sock.own->fd, false);
-	give_fd(a, c->all->config.board_fd, false);
-	for (uint32_t i = 0; i < c->all->config.shard_count; i++)
-		give_fd(a, c->kick[i], false);
+	welcome(c, a);
+}
+
+/* A program that took the place of another one has the connection, and nothing else. */
+static void resume(struct client *c, const struct stackd_request *q, struct client_answer *a)
+{
+	if (q->version != STACKD_MSG_VERSION || !c->cloned) {
+		refuse_lie(c, a, EPROTO, "only a clone that nobody uses yet can be resumed");
+		return;
+	}
+	c->cloned = false;
+	welcome(c, a);
+}
+
+static void give_region(struct client *c, const struct stackd_request *q, struct client_answer *a)
+{
+	struct sock_region *r = sock_region_of(&c->sock, q->region);
+
+	if (r)
+		give_fd(a, r->fd, false);
+	else
+		refuse_lie(c, a, EBADF, "no such region");
 }
 
 static void clone_client(struct client *c, struct client_answer *a)
@@ -72,6 +98,7 @@ static void clone_client(struct client *c, struct client_answer *a)
 		refuse(a, -err, "no room for a child process");
 		return;
 	}
+	child->cloned = true;
 	give_fd(a, fd, true);
 	give_fd(a, child->sock.own->fd, false);
 	for (uint32_t i = 0; i < c->all->config.shard_count; i++)
@@ -456,6 +483,8 @@ void client_request(struct client *c, const struct stackd_request *q, int fd, st
 		case STACKD_REQ_INFO: socket_info(c, q, a); break;
 		case STACKD_REQ_CHOOSE: choose(c, q, a); break;
 		case STACKD_REQ_CHOSEN: chosen(c, q, a); break;
+		case STACKD_REQ_RESUME: resume(c, q, a); break;
+		case STACKD_REQ_REGION: give_region(c, q, a); break;
 		default: refuse_lie(c, a, EINVAL, "unknown request");
 		}
 	}

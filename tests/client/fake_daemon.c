@@ -34,11 +34,11 @@ static void reply(struct client *c, struct stackd_reply *r, const int *fds)
 
 	if (r->fd_count) {
 		m.msg_control = &control;
-		m.msg_controllen = sizeof(control.space);
+		m.msg_controllen = CMSG_SPACE(r->fd_count * sizeof(int));
 		control.head.cmsg_level = SOL_SOCKET;
 		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(3 * sizeof(int));
-		memcpy(CMSG_DATA(&control.head), fds, 3 * sizeof(int));
+		control.head.cmsg_len = CMSG_LEN(r->fd_count * sizeof(int));
+		memcpy(CMSG_DATA(&control.head), fds, r->fd_count * sizeof(int));
 	}
 	(void)!sendmsg(c->fd, &m, MSG_NOSIGNAL);
 }
@@ -139,6 +139,12 @@ static void request(struct client *c, const struct stackd_request *q, int fd)
 		attach(c);
 		r.fd_count = 3;
 		memcpy(fds, (int[3]){c->region->fd, board_fd, c->kick}, sizeof(fds));
+	} else if (q->type == STACKD_REQ_RESUME) {
+		r.fd_count = 3;
+		memcpy(fds, (int[3]){c->region->fd, board_fd, c->kick}, sizeof(fds));
+	} else if (q->type == STACKD_REQ_REGION) {
+		r.fd_count = 1;
+		fds[0] = regions[q->region]->fd;
 	} else if (q->type == STACKD_REQ_CLONE) {
 		r.fd_count = 3;
 		close_after = clone_client(c, fds);

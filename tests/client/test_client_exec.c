@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_client_exec.c - stack sockets in programs that another one started: exec, vfork, posix_spawn,
+ * system, popen.  Only with preload.so: the public interface has no exec. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "harness.h"
+#include "scenario.h"
+
+static char self[4096];
+
+static void reap(int expected)
+{
+	int status = -1;
+
+	CHECK(wait(&status) > 0 && WIFEXITED(status));
+	if (WEXITSTATUS(status) != expected)
+		fprintf(stderr, "the child's status: %d\n", WEXITSTATUS(status));
+	CHECK(WEXITSTATUS(status) == expected);
+}
+
+static void expect_echo(int fd, const char *word)
+{
+	char back[64] = {0};
+	size_t n = strlen(word);
+
+	CHECK(send(fd, word, n, 0) == (ssize_t)n);
+	CHECK(recv(fd, back, n, MSG_WAITALL) == (ssize_t)n && !strcmp(back, word));
+}
+
+static void expect_end(int fd)
+{
+	char b;
+
+	CHECK(shutdown(fd, SHUT_WR) == 0 && recv(fd, &b, 1, 0) == 0);
+}
+
+/* ---- what is started ---- */
+
+/* A server in the manner of inetd's: knows only of its standard input and output. */
+static int echo(void)
+{
+	struct pollfd p = {.fd = 0, .events = POLLIN};
+	char buf[64];
+	ssize_t n;
+
+	while (poll(&p, 1, -1) == 1 && (n = read(0, buf, sizeof(buf))) > 0)
+		if (write(1, buf, (size_t)n) != n)
+			return 2;
+	return 0;
+}
+
+/* Accepts on descriptor 3 and starts an echo for the connection, once. */
+static int wait_server(void)
+{
+	int fd = accept(3, NULL, NULL);
+
+	if (fd < 0 || dup2(fd, 0) != 0 || dup2(fd, 1) != 1 || close(fd))
+		return 3;
+	execl(self, self, "echo", (char *)NULL);
+	return 4;
+}
+
+static int says_no(void)
+{
+	char b;
+
+	return read(0, &b, 1) < 0 ? errno : 0;
+}
+
+static int started(const char *role)
+{
+	if (!strcmp(role, "echo"))
+		return echo();
+	if (!strcmp(role, "wait"))
+		return wait_server();
+	return strcmp(role, "no") ? 99 : says_no();
+}
+
+/* ---- exec ---- */
+
+static void test_inetd(void)
+{
+	struct pair p = make_pair(5000);
+
+	if (fork() == 0) {
+		CHECK(dup2(p.server, 0) == 0 && dup2(p.server, 1) == 1);
+		CHECK(fcntl(p.listener, F_SETFD, FD_CLOEXEC) == 0);
+		close(p.server);
+		close(p.client);
+		execl(self, self, "echo", (char *)NULL);
+		_exit(9);
+	}
+	CHECK(close(p.server) == 0);
+	expect_echo(p.client, "hello");
+	expect_echo(p.client, "again");
+	expect_end(p.client);
+	reap(0);
+}
+
+/* Twice exec: the listener goes over, then what it accepted. */
+static void test_wait_server(void)
+{
+	struct sockaddr_in a = own_addr(5000);
+	int c;
+
+	if (fork() == 0) {
+		int l = listen_at(5000);
+
+		CHECK(dup2(l, 3) == 3 && (l == 3 || close(l) == 0));
+		execl(self, self, "wait", (char *)NULL);
+		_exit(9);
+	}
+	for (int i = 0;; i++) {
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(c, (struct sockaddr *)&a, sizeof(a)) == 0)
+			break;
+		CHECK(i < 500 && close(c) == 0);
+		usleep(20000);
+	}
+	expect_echo(c, "hello");
+	expect_end(c);
+	reap(0);
+}
+
+/* What is close-on-exec ends, what isn't doesn't; the process stays the same. */
+static void test_cloexec(void)
+{
+	struct sockaddr_in a = own_addr(5000);
+	int l, kept, closed, ready[2];
+	char b;
+
+	CHECK(pipe(ready) == 0);
+	if (fork() == 0) {
+		int fd[2];
+
+		CHECK(read(ready[0], &b, 1) == 1);
+		for (int i = 0; i < 2; i++) {
+			fd[i] = socket(AF_INET, SOCK_STREAM | (i ? SOCK_CLOEXEC : 0), 0);
+			CHECK(connect(fd[i], (struct sockaddr *)&a, sizeof(a)) == 0);
+		}
+		CHECK(dup2(fd[0], 0) == 0 && dup2(fd[0], 1) == 1 && close(fd[0]) == 0);
+		execl(self, self, "echo", (char *)NULL);
+		_exit(9);
+	}
+	l = listen_at(5000);
+	CHECK(write(ready[1], "x", 1) == 1);
+	kept = accept(l, NULL, NULL);
+	closed = accept(l, NULL, NULL);
+	CHECK(recv(closed, &b, 1, 0) == 0);
+	expect_echo(kept, "kept");
+	expect_end(kept);
+	reap(0);
+}
+
+static void test_failed_exec(void)
+{
+	struct pair p = make_pair(5000);
+	char name[] = "/tmp/stackd-exec-XXXXXX";
+	int fd = mkstemp(name);
+	char *const argv[] = {name, NULL};
+
+	CHECK(fd >= 0 && write(fd, "garbage garbage", 15) == 15 && fchmod(fd, 0755) == 0 && close(fd) == 0);
+	CHECK(execv(name, argv) == -1 && errno == ENOEXEC);
+	CHECK(execl("/nowhere", "nowhere", (char *)NULL) == -1 && errno == ENOENT);
+	CHECK(unlink(name) == 0);
+	CHECK(send(p.client, "a", 1, 0) == 1 && recv(p.server, name, 1, 0) == 1);
+	CHECK(close(p.client) == 0 && recv(p.server, name, 1, 0) == 0);
+}
+
+/* The child of vfork has nothing but the parent's memory. */
+static void test_vfork(void)
+{
+	struct pair p = make_pair(5000);
+
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = vfork();
+
+		if (pid == 0) {
+			dup2(p.server, 0);
+			dup2(p.server, 1);
+			close_range(2, ~0u, 0);
+			execl("/nowhere/echo", self, "echo", (char *)NULL);
+			execl(self, self, i == 2 ? "echo" : "nothing", (char *)NULL);
+			_exit(9);
+		}
+		CHECK(pid > 0);
+		if (i < 2)
+			reap(99);
+	}
+	CHECK(close(p.server) == 0);
+	expect_echo(p.client, "hello");
+	expect_end(p.client);
+	reap(0);
+}
+
+/* ---- spawn ---- */
+
+static void spawn(struct pair *p, const char *program, const char *role)
+{
+	char *const argv[] = {self, (char *)(uintptr_t)role, NULL};
+	posix_spawn_file_actions_t fa;
+
+	CHECK(posix_spawn_file_actions_init(&fa) == 0);
+	CHECK(posix_spawn_file_actions_adddup2(&fa, p->server, 0) == 0);
+	CHECK(posix_spawn_file_actions_adddup2(&fa, p->server, 1) == 0);
+	CHECK(posix_spawn(&(pid_t){0}, program, &fa, NULL, argv, environ) == 0);
+	CHECK(posix_spawn_file_actions_destroy(&fa) == 0);
+}
+
+static void test_spawn(void)
+{
+	struct pair p = make_pair(5000);
+
+	CHECK(fcntl(p.server, F_SETFD, FD_CLOEXEC) == 0 && fcntl(p.client, F_SETFD, FD_CLOEXEC) == 0);
+	spawn(&p, self, "nothing");
+	reap(99);
+	spawn(&p, self, "echo");
+	CHECK(close(p.server) == 0);
+	expect_echo(p.client, "hello");
+	expect_end(p.client);
+	reap(0);
+}
+
+static void test_shells(void)
+{
+	struct pair p = make_pair(5000);
+	char command[64], back[8] = {0};
+	FILE *f;
+
+	CHECK(fcntl(p.client, F_SETFD, FD_CLOEXEC) == 0);
+	CHECK(dup2(p.server, 9) == 9);
+	snprintf(command, sizeof(command), "echo one >&9; exit 3");
+	CHECK(WEXITSTATUS(system(command)) == 3);
+	CHECK(recv(p.client, back, 4, MSG_WAITALL) == 4 && !memcmp(back, "one\n", 4));
+	f = popen("cat >&9", "w");
+	CHECK(f && fputs("two\n", f) >= 0 && pclose(f) == 0);
+	CHECK(recv(p.client, back, 4, MSG_WAITALL) == 4 && !memcmp(back, "two\n", 4));
+	CHECK(close(p.server) == 0 && close(9) == 0 && recv(p.client, back, 1, 0) == 0);
+	CHECK(system(NULL) != 0);
+}
+
+/* A program into which nothing can be loaded is told so by its reads, and nothing hangs. */
+static void test_static(void)
+{
+	struct pair p = make_pair(5000);
+	char b;
+
+	spawn(&p, getenv("STATIC_PROGRAM"), "no");
+	CHECK(close(p.server) == 0);
+	CHECK(recv(p.client, &b, 1, 0) == 0);
+	reap(ENOTCONN);
+}
+
+/* ---- */
+
+TEST(inetd)
+TEST(wait_server)
+TEST(cloexec)
+TEST(failed_exec)
+TEST(vfork)
+TEST(spawn)
+TEST(shells)
+TEST(static)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(run_inetd),	   cmocka_unit_test(run_wait_server),
+		cmocka_unit_test(run_cloexec),	   cmocka_unit_test(run_failed_exec),
+		cmocka_unit_test(run_vfork),	   cmocka_unit_test(run_spawn),
+		cmocka_unit_test(run_shells),	   cmocka_unit_test(run_static),
+	};
+
+	CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	if (argc > 1 && strlen(argv[1]) && getenv("STACKD_EXEC_TEST"))
+		return started(argv[1]);
+	setenv("STACKD_EXEC_TEST", "1", 1);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
