@@ -31,7 +31,8 @@
 	X(epoll_pwait2) X(fcntl) X(fcntl64) X(ioctl) X(dup) X(dup2) X(dup3) X(close_range)         \
 	X(closefrom) X(fork) X(_exit) X(pread) X(setuid) X(setreuid) X(setresuid) X(setgid)        \
 	X(setgroups) X(initgroups) X(execve) X(execvpe) X(fexecve) X(execveat) X(posix_spawn)       \
-	X(posix_spawnp) X(posix_spawn_file_actions_addclosefrom_np) X(system) X(popen)
+	X(posix_spawnp) X(posix_spawn_file_actions_addclosefrom_np) X(system) X(popen)         \
+	X(syscall)
 
 struct libc {
 #define LIBC_MEMBER(name) __typeof__(&name) name;

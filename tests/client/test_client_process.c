@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -370,6 +372,44 @@ static void test_daemon_dies(void)
 	CHECK(close(p.client) == 0);
 }
 
+/* ---- system calls by number ---- */
+
+#ifndef TEST_API_NAMES_H
+static void test_raw_close(void)
+{
+	struct pair p = make_pair(5000);
+	int file;
+	char b = 'x';
+
+	CHECK(syscall(SYS_close, p.client) == 0);
+	file = memfd_create("test", 0);
+	CHECK(file == p.client);
+	CHECK(write(file, &b, 1) == 1 && lseek(file, 0, SEEK_SET) == 0);
+	b = 0;
+	CHECK(read(file, &b, 1) == 1 && b == 'x');
+	CHECK(read(p.server, &b, 1) == 0);
+	CHECK(syscall(SYS_close, p.client) == 0);
+	CHECK(syscall(SYS_close, p.client) == -1 && errno == EBADF);
+}
+
+static void test_raw_stream(void)
+{
+	struct sockaddr_in a = own_addr(5000);
+	int l = listen_at(5000), s, c = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+	char b[4];
+
+	CHECK(c >= 0 && syscall(SYS_connect, c, &a, sizeof(a)) == 0);
+	s = (int)syscall(SYS_accept4, l, NULL, NULL, SOCK_NONBLOCK);
+	CHECK(s >= 0);
+	CHECK(syscall(SYS_read, s, b, sizeof(b)) == -1 && errno == EAGAIN);
+	CHECK(syscall(SYS_write, c, "abc", 3L) == 3);
+	CHECK(poll(&(struct pollfd){.fd = s, .events = POLLIN}, 1, 3000) == 1);
+	CHECK(syscall(SYS_recvfrom, s, b, sizeof(b), 0L, NULL, NULL) == 3 && !memcmp(b, "abc", 3));
+	CHECK(syscall(SYS_shutdown, c, (long)SHUT_WR) == 0);
+	CHECK(poll(&(struct pollfd){.fd = s, .events = POLLIN}, 1, 3000) == 1 && read(s, b, 1) == 0);
+}
+#endif
+
 /* ---- */
 
 TEST(shutdown_wakes)
@@ -382,6 +422,10 @@ TEST(fork_epoll_idle)
 TEST(crowd)
 TEST(handler)
 TEST(daemon_dies)
+#ifndef TEST_API_NAMES_H
+TEST(raw_close)
+TEST(raw_stream)
+#endif
 
 int main(int argc, char **argv)
 {
@@ -396,6 +440,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(run_crowd),
 		cmocka_unit_test(run_handler),
 		cmocka_unit_test(run_daemon_dies),
+#ifndef TEST_API_NAMES_H
+		cmocka_unit_test(run_raw_close),
+		cmocka_unit_test(run_raw_stream),
+#endif
 	};
 
 	if (argc > 1)
