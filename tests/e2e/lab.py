@@ -40,6 +40,11 @@ def sh(*cmd, timeout=60, ok=True, **kw):
     return done.stdout
 
 
+def as_user(user):
+    """Words before a command that make it another user's."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
+
+
 def wait_for(what, timeout=10, step=0.02):
     """Calls `what` until it is true."""
     end = time.monotonic() + timeout
@@ -81,9 +86,9 @@ class Process:
 
 
 class Lab:
-    def __init__(self, driver="af_packet", shards=1, fault="", mode="", extra=(), mtu=1500):
+    def __init__(self, driver="af_packet", shards=1, fault="", mode="", extra=(), mtu=1500, users=()):
         self.driver, self.shards, self.fault, self.mode = driver, shards, fault, mode
-        self.extra, self.mtu = list(extra), mtu
+        self.extra, self.mtu, self.users = list(extra), mtu, list(users)
         self.rundir = os.path.join(TMP, "run")
         self.stackd = None
         self.count = 0
@@ -127,6 +132,8 @@ class Lab:
             o.append(f"interface va.fault={self.fault}")
         if self.mode:
             o.append(f"interface va.mode={self.mode}")
+        if self.users:
+            o.append("stackd.allow=" + " ".join(f"uid:{u}" for u in ["root", *self.users]))
         return o + self.extra
 
     def start(self, *more):
@@ -159,12 +166,16 @@ class Lab:
         """A program through stackd; its standard output."""
         return sh(*self.through(*cmd, options=options), timeout=timeout, **kw)
 
-    def through(self, *cmd, options=()):
+    def through(self, *cmd, options=(), user=None):
         o = [w for option in options for w in ("-o", option)]
+        if user:  # the build may lie where only root can read
+            for name in ("stackd-run", "preload.so"):
+                shutil.copy(os.path.join(BUILD, "libclient", name), TMP)
+            return [*as_user(user), f"{TMP}/stackd-run", "-s", self.rundir, "--require", *o, *cmd]
         return [self.tool("stackd-run"), "-s", self.rundir, "--require", *o, *cmd]
 
-    def run_spawn(self, *cmd, options=()):
-        return self.spawn(*self.through(*cmd, options=options))
+    def run_spawn(self, *cmd, options=(), user=None):
+        return self.spawn(*self.through(*cmd, options=options, user=user))
 
     def connections(self):
         return [c for c in self.show("conns")["conns"] if c.get("state") != "TIME-WAIT"]
