@@ -77,6 +77,19 @@ static uint64_t announced(const struct tcp_conn *c)
 	return c->view.rcv_limit > c->view.rcv_nxt ? c->view.rcv_limit - c->view.rcv_nxt : 0;
 }
 
+/* The largest window that the field and its scale can say. */
+static uint64_t window_max(const struct tcp_conn *c)
+{
+	return (uint64_t)UINT16_MAX << c->rcv_wscale;
+}
+
+static uint64_t announceable(const struct tcp_conn *c)
+{
+	uint64_t room = recv_room(c), most = window_max(c);
+
+	return room < most ? room : most;
+}
+
 void tcp_consumed(struct tcp_conn *c, uint64_t head)
 {
 	uint64_t freed = head - c->rcv_read;
@@ -87,7 +100,7 @@ void tcp_consumed(struct tcp_conn *c, uint64_t head)
 	if (!conn_synchronized(c) || c->view.rcv_nxt > c->rcv_fin)
 		return;
 	policy_read(c, freed);
-	if (recv_room(c) >= announced(c) + recv_threshold(c))
+	if (announceable(c) >= announced(c) + recv_threshold(c))
 		recv_ack_by(c, c->tcp->now);
 }
 
@@ -95,7 +108,7 @@ uint64_t tcp_consume_at(const struct tcp_conn *c)
 {
 	uint64_t room = announced(c) + recv_threshold(c), used = tcp_received(c);
 
-	if (room >= c->rcv_buffer)
+	if (room >= c->rcv_buffer || room > window_max(c))
 		return used > c->rcv_read ? used : c->rcv_read + 1;
 	return used + room > c->rcv_buffer ? used + room - c->rcv_buffer : 0;
 }

@@ -60,7 +60,8 @@ void talk_init(struct talk *t, ns_t start)
 	one(&t->profile.recovery, &plain_recovery, NULL);
 	one(&t->profile.cc, &plain_cc, &t->cwnd_segs);
 	t->rules.fallback = &t->profile;
-	t->rx = calloc(1, TALK_RING);
+	t->rx_bytes = TALK_RING;
+	t->rx = calloc(1, t->rx_bytes);
 	t->tx = calloc(1, TALK_RING);
 }
 
@@ -165,7 +166,7 @@ static void read_options(struct talk *t, char *s, struct segment_options *o)
 
 static void attach(struct talk *t)
 {
-	struct byte_ring rx = {t->rx, TALK_RING}, tx = {t->tx, TALK_RING};
+	struct byte_ring rx = {t->rx, t->rx_bytes}, tx = {t->tx, TALK_RING};
 
 	tcp_attach(t->conn, rx, tx);
 }
@@ -436,7 +437,8 @@ void talk_read(struct talk *t, uint32_t len)
 {
 	assert_true(t->consumed + len <= tcp_received(t->conn));
 	for (uint32_t i = 0; i < len; i++)
-		assert_int_equal(t->rx[(t->consumed + i) % TALK_RING], talk_byte(t->consumed + i));
+		assert_int_equal(t->rx[(t->consumed + i) % t->rx_bytes],
+				 talk_byte(t->consumed + i));
 	t->consumed += len;
 	tcp_consumed(t->conn, t->consumed);
 	talk_run(t);

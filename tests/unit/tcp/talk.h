@@ -35,7 +35,8 @@ struct talk {
 	uint32_t peer_iss, iss; /* iss: learned from our SYN */
 	bool iss_known;
 	uint8_t *rx, *tx;
-	uint32_t events; /* of conn, since talk_events */
+	uint32_t rx_bytes; /* TALK_RING, unless a test takes a larger rx before talk_begin */
+	uint32_t events;   /* of conn, since talk_events */
 	uint64_t queued, consumed;
 	bool closed, no_buffers;
 	bool hold;         /* injected segments are of one burst: no tcp_run after each */

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "talk.h"
@@ -152,6 +153,28 @@ static void window(void **state)
 	talk_inject(&t, "U. 4001:4001(0) ack 1 urg 5");
 	assert_true(talk_events(&t) & TCP_EV_URGENT);
 	assert_int_equal(tcp_urgent(t.conn), 4005);
+	talk_end(&t);
+}
+
+/* without window scaling most of a large buffer can't be announced: reading a little of it is no
+ * news */
+static void unscaled_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	free(t.rx);
+	t.rx_bytes = 1u << 20;
+	t.rx = calloc(1, t.rx_bytes);
+	t.profile.knobs.receive_buffer = t.rx_bytes;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_inject(&t, "P. 1:11(10) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 11 win 65535");
+	assert_true(tcp_consume_at(t.conn) >= 10);
+	talk_read(&t, 10);
+	talk_nothing(&t);
 	talk_end(&t);
 }
 
@@ -433,6 +456,7 @@ int main(void)
 	    cmocka_unit_test(gso),          cmocka_unit_test(driver_full),
 	    cmocka_unit_test(ecn),          cmocka_unit_test(urgent),
 	    cmocka_unit_test(urgent_again), cmocka_unit_test(urgent_probe),
+	    cmocka_unit_test(unscaled_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
