@@ -333,6 +333,10 @@ struct lab_host *lab_host_create(const struct lab_host_config *config, ns_t now)
 	if (prefix_parse(config->address, &net.interface[0].address[0]) != 0)
 		lab_fail("an address that is none");
 	h->address = net.interface[0].address[0].addr;
+	if (addr_is4(&config->gateway))
+		net.interface[0].gateway4 = config->gateway;
+	else
+		net.interface[0].gateway6 = config->gateway;
 	net.counters = tcp.counters = &h->counters;
 	h->net = net_create(&net, now);
 	if (!h->net)

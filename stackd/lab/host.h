@@ -35,6 +35,7 @@ struct lab_host_config {
 	uint64_t seed;
 	uint32_t ring_bytes; /* of each stream and direction, a power of two */
 	uint32_t burst; /* frames taken in at once; 0: FRAME_BURST_MAX */
+	struct addr gateway; /* unspecified or zero: none */
 	bool lenient; /* what a plugin does wrong is counted and clamped, not asserted */
 };
 
