@@ -107,6 +107,9 @@ struct ofd {
 	_Atomic uint8_t mode;
 	_Atomic bool nonblock;
 	bool listening, connect_posted, connect_pending, bound, accepted;
+	_Atomic int error; /* of a connection that was broken off here */
+	uint32_t bind_flags;
+	bool unconnected; /* a connect has failed and said so: as new, but for what bind gave it */
 	bool kernel_only; /* an option was set that the stack can't honour */
 	int domain;
 	uint64_t inode; /* of the kernel socket behind it: what it is called in a program to come */
@@ -295,7 +298,10 @@ bool accept_pending(const struct ofd *);
 uint64_t accept_tail(const struct ofd *); /* connections that have come to a listener so far */
 /* Gives a candidate a slot: from now on it is a stack socket.  0 or an errno. */
 int sock_adopt(struct ofd *, struct attach *);
-int sock_renew(struct ofd *); /* a failed connect: another slot for the next one */
+/* Another slot, as after socket and bind: for the connect after one that failed. */
+int sock_renew(struct ofd *);
+int sock_disconnect(struct ofd *); /* the same at once, and the connection is reset */
+int sock_bind(struct ofd *, struct addr *); /* with bind_flags; fills the port in.  0 or an errno. */
 int sock_fail(int error);     /* -1 with errno set, or 0 */
 
 /* ---- stream.c ---- */
@@ -352,7 +358,10 @@ int64_t timespec_ns(const struct timespec *); /* NULL: -1 */
 int option_replay(struct ofd *); /* 0 or an errno: a plugin that isn't there */
 /* MSG_MORE: until a send without it the socket is corked, unless the program has corked it. */
 void option_more(struct ofd *, bool more);
+void option_bound(struct ofd *); /* bind has given an IPv6 socket its address */
 void option_inherit(struct ofd *, const struct ofd *listener);
+/* What the accepted socket's kernel socket has to remember; fast if nothing was set. */
+void option_hand_on(const struct ofd *listener, int from, int to);
 
 /* ---- epoll.c ---- */
 

@@ -43,28 +43,33 @@ static bool kernel_flag(int fd, int level, int name)
 	return LIBC->getsockopt(fd, level, name, &value, &len) == 0 && value;
 }
 
+/* After a connect that failed and said so the socket is as new, if it wasn't bound. */
+static int forget_failed(struct ofd *o)
+{
+	return o->unconnected && !o->bound ? sock_renew(o) : 0;
+}
+
 static int bind_stack(struct ofd *o, int fd, const struct addr *a)
 {
-	struct stackd_request q;
-	struct stackd_reply r;
-	int error;
+	struct addr asked = *a;
+	int error = forget_failed(o);
 
+	if (error)
+		return error;
 	if (o->bound || o->connect_posted || o->accepted)
 		return EINVAL;
-	sock_request(o, &q, STACKD_REQ_BIND);
-	memcpy(q.addr, a->byte, 16);
-	q.port = a->port;
-	q.arg = (kernel_flag(fd, SOL_SOCKET, SO_REUSEADDR) ? STACKD_BIND_REUSEADDR : 0u) |
-		(kernel_flag(fd, SOL_SOCKET, SO_REUSEPORT) ? STACKD_BIND_REUSEPORT : 0u) |
-		(o->domain == AF_INET ? STACKD_BIND_IPV4 : 0u);
+	o->bind_flags = (kernel_flag(fd, SOL_SOCKET, SO_REUSEADDR) ? STACKD_BIND_REUSEADDR : 0u) |
+			(kernel_flag(fd, SOL_SOCKET, SO_REUSEPORT) ? STACKD_BIND_REUSEPORT : 0u) |
+			(o->domain == AF_INET ? STACKD_BIND_IPV4 : 0u);
 	if (o->domain == AF_INET6 && kernel_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY))
-		q.arg |= STACKD_BIND_V6ONLY;
-	error = attach_request(o->attach, &q, &r, -1);
+		o->bind_flags |= STACKD_BIND_V6ONLY;
+	error = sock_bind(o, &asked);
 	if (error)
 		return error;
 	o->bound = true;
-	o->local = *a;
-	o->local.port = (uint16_t)r.value;
+	o->local = asked;
+	if (o->domain == AF_INET6)
+		option_bound(o);
 	return 0;
 }
 
@@ -76,7 +81,7 @@ int stackd_bind(int fd, const struct sockaddr *sa, socklen_t len)
 	int error = 0;
 
 	if (!o || o->kind != KIND_SOCKET || o->mode == MODE_KERNEL || !addr_from(sa, len, &a) ||
-	    (o->domain == AF_INET && sa->sa_family != AF_INET)) {
+	    o->domain != sa->sa_family) {
 		fd_put(o);
 		return LIBC->bind(fd, sa, len);
 	}
@@ -128,6 +133,7 @@ static int connect_again(struct ofd *o)
 		return first ? 0 : EISCONN;
 	if (first) {
 		error = sock_take_error(o);
+		o->unconnected = true;
 		return error ? error : ECONNABORTED;
 	}
 	return -1; /* failed before: a new attempt */
@@ -143,19 +149,21 @@ static int connect_finish(struct ofd *o)
 	}
 	o->connect_pending = false;
 	error = sock_take_error(o);
+	o->unconnected = true;
 	return error ? error : ECONNABORTED;
 }
 
-static int connect_wait(struct ofd *o)
+/* late: what to say when it takes too long */
+static int connect_wait(struct ofd *o, int late)
 {
 	int error;
 
 	if (o->nonblock)
-		return EINPROGRESS;
+		return late;
 	error = wait_for(o, STACKD_OUT, ready_connected, o->sndtimeo_ns,
 			 wait_deadline(o->sndtimeo_ns));
 	if (error == EAGAIN)
-		return EINPROGRESS;
+		return late;
 	return error ? error : connect_finish(o);
 }
 
@@ -167,8 +175,8 @@ static int connect_stack(struct ofd *o, const struct addr *a)
 		return EISCONN;
 	if (o->connect_posted) {
 		error = connect_again(o);
-		if (error == EALREADY && !o->nonblock)
-			return connect_wait(o);
+		if (error == EALREADY)
+			return connect_wait(o, EALREADY);
 		if (error >= 0)
 			return error;
 		error = sock_renew(o);
@@ -180,7 +188,12 @@ static int connect_stack(struct ofd *o, const struct addr *a)
 	o->connect_pending = true;
 	o->connect_posted = true;
 	queue_post(o, STACKD_OP_CONNECT, 0, 0, 0);
-	return connect_wait(o);
+	return connect_wait(o, EINPROGRESS);
+}
+
+static bool is_unspecified(const struct sockaddr *sa, socklen_t len)
+{
+	return sa && len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNSPEC;
 }
 
 int stackd_connect(int fd, const struct sockaddr *sa, socklen_t len)
@@ -190,7 +203,13 @@ int stackd_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	struct addr a;
 	int error = 0;
 
-	if (!o || o->kind != KIND_SOCKET || o->mode == MODE_KERNEL || !addr_from(sa, len, &a)) {
+	if (o && o->kind == KIND_SOCKET && o->mode == MODE_STACK && is_unspecified(sa, len)) {
+		error = o->listening ? EOPNOTSUPP : sock_disconnect(o);
+		fd_put(o);
+		return sock_fail(error);
+	}
+	if (!o || o->kind != KIND_SOCKET || o->mode == MODE_KERNEL || !addr_from(sa, len, &a) ||
+	    o->domain != sa->sa_family) {
 		fd_put(o);
 		return LIBC->connect(fd, sa, len);
 	}
@@ -220,6 +239,9 @@ static int listen_stack(struct ofd *o, int fd, int backlog)
 	struct stackd_reply r;
 	int error;
 
+	error = forget_failed(o);
+	if (error)
+		return error;
 	if (o->connect_posted || o->accepted)
 		return EINVAL;
 	if (!o->bound) {
@@ -232,8 +254,10 @@ static int listen_stack(struct ofd *o, int fd, int backlog)
 	sock_request(o, &q, STACKD_REQ_LISTEN);
 	q.arg = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog;
 	error = attach_request(o->attach, &q, &r, -1);
-	if (!error)
+	if (!error) {
 		o->listening = true;
+		__atomic_and_fetch(&o->sock->client_word, ~(uint32_t)3, __ATOMIC_SEQ_CST);
+	}
 	return error;
 }
 
@@ -316,7 +340,7 @@ static bool accept_pop(const struct ofd *o, uint32_t *slot)
 }
 
 /* The descriptor comes first, so that running out of them loses no connection. */
-static int accept_one(const struct ofd *listener, int flags)
+static int accept_one(const struct ofd *listener, int from, int flags)
 {
 	struct ofd *o;
 	uint32_t slot;
@@ -334,12 +358,13 @@ static int accept_one(const struct ofd *listener, int flags)
 		return -error;
 	}
 	sock_accepted(o, listener, slot);
+	option_hand_on(listener, from, fd);
 	o->inode = fd_inode(fd);
 	atomic_store(&o->nonblock, (flags & SOCK_NONBLOCK) != 0);
 	return fd_install(fd, o) ? fd : -EMFILE;
 }
 
-static int accept_stack(struct ofd *o, int flags)
+static int accept_stack(struct ofd *o, int fd, int flags)
 {
 	int64_t deadline = wait_deadline(o->rcvtimeo_ns);
 
@@ -351,7 +376,7 @@ static int accept_stack(struct ofd *o, int flags)
 		if (attach_is_dead(o->attach))
 			return -ECONNABORTED;
 		if (accept_pending(o)) {
-			r = accept_one(o, flags);
+			r = accept_one(o, fd, flags);
 			if (r != -EAGAIN)
 				return r;
 			continue; /* another thread was faster */
@@ -376,7 +401,7 @@ int stackd_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		r = -EINVAL;
 	else
-		r = accept_stack(o, flags);
+		r = accept_stack(o, fd, flags);
 	fd_put(o);
 	if (r < 0)
 		return sock_fail(-r);
@@ -406,10 +431,14 @@ static int shutdown_stack(struct ofd *o, int how)
 		return EINVAL;
 	if (attach_is_dead(o->attach))
 		return ENOTCONN;
-	if (state == STACKD_SOCK_OPEN || state == STACKD_SOCK_CLOSED ||
-	    (state == STACKD_SOCK_LISTENING && bits == 2))
+	if (state == STACKD_SOCK_CONNECTING)
+		return sock_disconnect(o);
+	if (state == STACKD_SOCK_LISTENING && bits == 2)
+		return 0; /* it has nothing to write */
+	if (state != STACKD_SOCK_CLOSED)
+		__atomic_or_fetch(&o->sock->client_word, bits, __ATOMIC_SEQ_CST);
+	if (state == STACKD_SOCK_OPEN || state == STACKD_SOCK_CLOSED)
 		return ENOTCONN;
-	__atomic_or_fetch(&o->sock->client_word, bits, __ATOMIC_SEQ_CST);
 	queue_post(o, STACKD_OP_SHUTDOWN, 0, how, 0);
 	queue_wake(o);
 	return 0;

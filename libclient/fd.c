@@ -161,7 +161,8 @@ static void ofd_clear(struct ofd *o, enum kind kind)
 	atomic_store(&o->mode, MODE_CANDIDATE);
 	atomic_store(&o->nonblock, false);
 	o->listening = o->connect_posted = o->connect_pending = o->bound = o->accepted = false;
-	o->kernel_only = false;
+	o->kernel_only = o->unconnected = false;
+	atomic_store(&o->error, 0);
 	o->linger = -1;
 	o->rcvlowat = 1;
 }

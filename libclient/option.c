@@ -14,7 +14,8 @@
 
 #include "stackd.h"
 
-#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_S         INT64_C(1000000000)
+#define CONGESTION_BYTES 16
 
 /* opt 0: the kernel socket's memory is all it takes. */
 static const struct {
@@ -77,6 +78,16 @@ static int choose(const struct ofd *o, int kind, const char *value)
 	return attach_request(o->attach, &q, &r, -1);
 }
 
+/* By name; "reno" is the kernel's for ours. */
+static int choose_named(const struct ofd *o, int kind, const char *name)
+{
+	int error = choose(o, kind, name);
+
+	if (error && kind == STACKD_CC && !strcmp(name, "reno"))
+		error = choose(o, kind, "newreno");
+	return error;
+}
+
 static int set_choice(struct ofd *o, int kind, const void *value, socklen_t len)
 {
 	char text[sizeof(o->choice[0])] = {0};
@@ -87,12 +98,8 @@ static int set_choice(struct ofd *o, int kind, const void *value, socklen_t len)
 	if (!value || len == 0 || strnlen(value, len) >= sizeof(text))
 		return EINVAL;
 	memcpy(text, value, strnlen(value, len));
-	if (o->mode == MODE_STACK) {
-		error = choose(o, kind, text);
-		/* the kernel's name for it */
-		if (error && kind == STACKD_CC && !strcmp(text, "reno"))
-			error = choose(o, kind, "newreno");
-	}
+	if (o->mode == MODE_STACK)
+		error = choose_named(o, kind, text);
 	if (!error)
 		memcpy(o->choice[kind], text, sizeof(text));
 	return error;
@@ -121,6 +128,20 @@ static int get_choice(struct ofd *o, int kind, void *value, socklen_t *len)
 	snprintf(q.text, sizeof(q.text), "%s", choice_key[kind]);
 	error = attach_request(o->attach, &q, &r, -1);
 	return error ? error : copy_out(value, len, r.text, strlen(r.text) + 1);
+}
+
+/* TCP_CONGESTION: in a field of 16 bytes, by the name that the program gave. */
+static int get_congestion(struct ofd *o, void *value, socklen_t *len)
+{
+	char text[STACKD_TEXT_MAX] = {0};
+	socklen_t size = sizeof(text);
+	int error = get_choice(o, STACKD_CC, text, &size);
+
+	if (error)
+		return error;
+	if (!strcmp(text, "newreno") && !strcmp(o->choice[STACKD_CC], "reno"))
+		strcpy(text, "reno");
+	return copy_out(value, len, text, CONGESTION_BYTES);
 }
 
 /* ---- set ---- */
@@ -253,6 +274,39 @@ static bool is_local(int level, int name)
 	return level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_LINGER);
 }
 
+/* On a stack socket: wrong values give the kernel's errno, and what changes nothing is no lie. */
+static int set_unsupported(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int before = 0, after = 0;
+	socklen_t before_len = sizeof(before), after_len = sizeof(after);
+
+	if (len != sizeof(int) || is_binding(level, name))
+		return ENOPROTOOPT;
+	if (LIBC->getsockopt(fd, level, name, &before, &before_len) < 0)
+		return level == SOL_SOCKET ? errno : ENOPROTOOPT;
+	if (LIBC->setsockopt(fd, level, name, value, len) < 0)
+		return errno;
+	if (LIBC->getsockopt(fd, level, name, &after, &after_len) == 0 && after == before)
+		return 0;
+	LIBC->setsockopt(fd, level, name, &before, before_len);
+	return ENOPROTOOPT;
+}
+
+static bool has_port(const struct ofd *o)
+{
+	return o->domain == AF_INET6 && o->mode == MODE_STACK && (o->bound || o->accepted || o->connect_posted);
+}
+
+/* An IPv6 address that isn't the wildcard hears IPv6 alone, and the option says so. */
+void option_bound(struct ofd *o)
+{
+	struct in6_addr a;
+
+	memcpy(&a, o->local.byte, sizeof(a));
+	if (!IN6_IS_ADDR_UNSPECIFIED(&a) && !IN6_IS_ADDR_V4MAPPED(&a))
+		remember(o, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+}
+
 static int set_option(struct ofd *o, int fd, int level, int name, const void *value, socklen_t len)
 {
 	int index = known_index(level, name);
@@ -267,13 +321,12 @@ static int set_option(struct ofd *o, int fd, int level, int name, const void *va
 			return errno;
 		return set_choice(o, STACKD_CC, value, len);
 	}
-	if (o->mode == MODE_STACK && index < 0 && !is_local(level, name))
-		return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
-				       level == IPPROTO_IPV6
-			       ? ENOPROTOOPT
-			       : EOPNOTSUPP;
 	if (is_refused(level, name))
 		return ENOPROTOOPT;
+	if (o->mode == MODE_STACK && index < 0 && !is_local(level, name))
+		return set_unsupported(fd, level, name, value, len);
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && has_port(o))
+		return EINVAL; /* too late */
 	if (LIBC->setsockopt(fd, level, name, value, len) < 0)
 		return errno;
 	if (is_binding(level, name))
@@ -303,7 +356,7 @@ int option_replay(struct ofd *o)
 
 	for (int kind = 0; kind < 4 && !error; kind++)
 		if (o->choice[kind][0])
-			error = choose(o, kind, o->choice[kind]);
+			error = choose_named(o, kind, o->choice[kind]);
 	for (uint32_t i = 0; i < o->option_count; i++) {
 		int index = known_index(o->option[i].level, o->option[i].name);
 
@@ -324,6 +377,28 @@ void option_inherit(struct ofd *o, const struct ofd *listener)
 	o->rcvlowat = listener->rcvlowat;
 	o->option_count = listener->option_count;
 	memcpy(o->option, listener->option, sizeof(o->option));
+	for (uint32_t i = 0; i < o->option_count; i++) /* Linux's exception */
+		if (o->option[i].level == SOL_SOCKET && o->option[i].name == SO_PRIORITY)
+			o->option[i].value = 0;
+}
+
+static void hand_on(int from, int to, int name, size_t size)
+{
+	char value[sizeof(struct timeval)];
+	socklen_t len = (socklen_t)size;
+
+	if (LIBC->getsockopt(from, SOL_SOCKET, name, value, &len) == 0)
+		LIBC->setsockopt(to, SOL_SOCKET, name, value, len);
+}
+
+void option_hand_on(const struct ofd *listener, int from, int to)
+{
+	if (listener->rcvtimeo_ns)
+		hand_on(from, to, SO_RCVTIMEO, sizeof(struct timeval));
+	if (listener->sndtimeo_ns)
+		hand_on(from, to, SO_SNDTIMEO, sizeof(struct timeval));
+	if (listener->linger >= 0)
+		hand_on(from, to, SO_LINGER, sizeof(struct linger));
 }
 
 /* ---- get ---- */
@@ -404,7 +479,9 @@ static int get_option(struct ofd *o, int fd, int level, int name, void *value, s
 		return copy_out(value, len, &number, sizeof(number));
 	}
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
-		return get_choice(o, STACKD_CC, value, len);
+		return get_congestion(o, value, len);
+	if (level == IPPROTO_TCP && name == TCP_MAXSEG && sock_state(o) != STACKD_SOCK_CONNECTED)
+		return LIBC->getsockopt(fd, level, name, value, len) < 0 ? errno : 0;
 	if ((level == IPPROTO_TCP && (name == TCP_INFO || name == TCP_MAXSEG)) ||
 	    (level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU))
 		return get_info(o, level, name, value, len);
@@ -424,6 +501,8 @@ int stackd_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	}
 	if (!value || !len)
 		error = EFAULT;
+	else if ((int)*len < 0)
+		error = EINVAL;
 	else if (level == SOL_STACKD)
 		error = get_choice(o, name, value, len);
 	else

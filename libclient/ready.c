@@ -61,9 +61,13 @@ uint32_t ready_bits(struct ofd *o, uint32_t want)
 		break;
 	case STACKD_SOCK_LISTENING:
 		bits = accept_pending(o) ? POLLIN | POLLRDNORM : 0;
+		if (sock_shut(o) & 1)
+			bits = POLLOUT | POLLWRNORM | POLLHUP;
 		break;
 	case STACKD_SOCK_OPEN:
 		bits = POLLOUT | POLLWRNORM | POLLHUP;
+		if (sock_shut(o) & 1)
+			bits |= POLLIN | POLLRDNORM | POLLRDHUP;
 		break;
 	case STACKD_SOCK_CLOSED:
 		bits = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLHUP | POLLRDHUP;
@@ -71,7 +75,8 @@ uint32_t ready_bits(struct ofd *o, uint32_t want)
 	default:
 		break;
 	}
-	if (atomic_load_explicit(&o->sock->error, memory_order_relaxed))
+	if (atomic_load_explicit(&o->sock->error, memory_order_relaxed) ||
+	    atomic_load_explicit(&o->error, memory_order_relaxed))
 		bits |= POLLERR;
 	return bits;
 }

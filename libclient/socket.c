@@ -33,7 +33,7 @@ bool addr_from(const struct sockaddr *sa, socklen_t len, struct addr *a)
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 
-	if (!sa || len < sizeof(sa->sa_family))
+	if (!sa || len < sizeof(sa->sa_family) || len > sizeof(struct sockaddr_storage))
 		return false;
 	if (sa->sa_family == AF_INET && len >= sizeof(in)) {
 		memcpy(&in, sa, sizeof(in));
@@ -178,18 +178,53 @@ int sock_adopt(struct ofd *o, struct attach *a)
 	return option_replay(o);
 }
 
-int sock_renew(struct ofd *o)
+int sock_bind(struct ofd *o, struct addr *a)
+{
+	struct stackd_request q;
+	struct stackd_reply r;
+	int error;
+
+	sock_request(o, &q, STACKD_REQ_BIND);
+	memcpy(q.addr, a->byte, 16);
+	q.port = a->port;
+	q.arg = o->bind_flags;
+	error = attach_request(o->attach, &q, &r, -1);
+	if (!error)
+		a->port = (uint16_t)r.value;
+	return error;
+}
+
+static int renew(struct ofd *o, bool reset)
 {
 	struct ofd old = *o;
+	int error = 0;
 
 	if (!slot_take(o, o->attach))
 		return ENOBUFS;
-	queue_post(&old, STACKD_OP_CLOSE, 0, 0, 0);
-	o->connect_posted = o->connect_pending = false;
+	queue_post(&old, STACKD_OP_CLOSE, 0, reset, 0);
+	o->connect_posted = o->connect_pending = o->accepted = o->unconnected = false;
+	if (o->bound) /* what bind gave stays */
+		error = sock_bind(o, &o->local);
 	lock_take(&table_lock);
 	watch_repost(o);
 	lock_drop(&table_lock);
-	return option_replay(o);
+	return error ? error : option_replay(o);
+}
+
+int sock_renew(struct ofd *o)
+{
+	return renew(o, false);
+}
+
+int sock_disconnect(struct ofd *o)
+{
+	bool was_closed = sock_state(o) == STACKD_SOCK_CLOSED;
+	int error = renew(o, true);
+
+	if (!error && !was_closed)
+		atomic_store(&o->error, ECONNRESET);
+	queue_wake(o);
+	return error;
 }
 
 void sock_accepted(struct ofd *o, const struct ofd *listener, uint32_t slot)
@@ -212,6 +247,8 @@ uint32_t sock_state(const struct ofd *o)
 	if (attach_is_dead(o->attach) ||
 	    atomic_load_explicit(&o->sock->gen, memory_order_relaxed) != o->gen)
 		return STACKD_SOCK_CLOSED;
+	if (o->unconnected)
+		return STACKD_SOCK_OPEN;
 	if (o->connect_posted && (state == STACKD_SOCK_FREE || state == STACKD_SOCK_OPEN))
 		return STACKD_SOCK_CONNECTING;
 	return state == STACKD_SOCK_FREE ? STACKD_SOCK_OPEN : state;
@@ -221,6 +258,8 @@ int sock_take_error(struct ofd *o)
 {
 	if (attach_is_dead(o->attach))
 		return ECONNRESET;
+	if (atomic_load_explicit(&o->error, memory_order_relaxed))
+		return atomic_exchange(&o->error, 0);
 	if (!atomic_load_explicit(&o->sock->error, memory_order_relaxed))
 		return 0;
 	return atomic_exchange(&o->sock->error, 0);

@@ -151,11 +151,11 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 		got += take(o, &c, flags);
 		if (got && (got >= least || (flags & MSG_PEEK)))
 			return (ssize_t)got;
-		r = rx_bytes_available(o) && c.left ? 1 : stream_why_empty(o);
+		if (c.left == 0 && rx_bytes_available(o))
+			return (ssize_t)got; /* asked for no bytes; without any it would wait */
+		r = rx_bytes_available(o) ? 1 : stream_why_empty(o);
 		if (r == 1 && rx_bytes_available(o) && c.left)
 			continue; /* it came between the two looks */
-		if (c.left == 0 && r == 1)
-			return (ssize_t)got; /* asked for no bytes */
 		if (r == 1) {
 			deadline = deadline ? deadline : wait_deadline(o->rcvtimeo_ns);
 			r = recv_wait(o, flags, deadline);
@@ -167,6 +167,14 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 			continue;
 		return got ? (ssize_t)got : r;
 	}
+}
+
+static bool no_bytes(const struct iovec *iov, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (iov[i].iov_len)
+			return false;
+	return true;
 }
 
 static ssize_t result(struct ofd *o, ssize_t r)
@@ -233,7 +241,7 @@ ssize_t stackd_readv(int fd, const struct iovec *iov, int count)
 		return LIBC->readv(fd, iov, count);
 	if (count < 0 || count > IOV_MAX)
 		return result(o, -EINVAL);
-	return result(o, recv_stack(o, iov, (size_t)count, 0));
+	return result(o, no_bytes(iov, count) ? 0 : recv_stack(o, iov, (size_t)count, 0));
 }
 
 /* ---- send ---- */
@@ -394,5 +402,5 @@ ssize_t stackd_writev(int fd, const struct iovec *iov, int count)
 		return LIBC->writev(fd, iov, count);
 	if (count < 0 || count > IOV_MAX)
 		return result(o, -EINVAL);
-	return sent_result(o, send_stack(o, iov, (size_t)count, 0), 0);
+	return sent_result(o, no_bytes(iov, count) ? 0 : send_stack(o, iov, (size_t)count, 0), 0);
 }
