@@ -211,7 +211,7 @@ static void test_options(void)
 	CHECK(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "nosuch", 6) == -1 && errno == ENOENT);
 	len = sizeof(text);
 	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, text, &len) == 0);
-	CHECK(!strcmp(text, "newreno"));
+	CHECK(!strcmp(text, "reno"));
 	len = sizeof(info);
 	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0);
 	CHECK(info.tcpi_state == TCP_ESTABLISHED && info.tcpi_snd_mss == 1448 && len >= 104);
