@@ -512,3 +512,17 @@ struct region *attach_region(struct attach *a, uint32_t number)
 	}
 	return g;
 }
+
+int attach_pass(struct attach *a, struct stackd_request *q)
+{
+	struct reply_fds got = {0};
+	struct stackd_reply r;
+	int fd = -1;
+
+	errno = ask_attach(a, q, &r, -1, &got);
+	if (!errno && got.count) {
+		fd = got.fd[0];
+		got.count = 0;
+	}
+	return fd;
+}

@@ -11,7 +11,8 @@
  *   ready.c   what poll would say of a socket;  option.c  options, ioctl, fcntl
  *   wait.c    a thread that waits for one socket;  poll.c  poll and select
  *   epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c  fork, exit
- *   exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it up
+ *   exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it up;
+ *   rights.c  sockets passed over unix sockets
  *
  * Locks, in the order in which they are taken: table_lock (fd.c: descriptor table and descriptions'
  * lists, slots, subscriptions) -> epoll.lock -> attach.sq_lock.  request_lock stands alone.  The
@@ -195,6 +196,8 @@ void attach_clone_child(void);
 int attach_clone_connection(struct attach *, int *conn);
 /* The attachment behind such a connection, which is the process's from now on; NULL with errno. */
 struct attach *attach_resume(int conn);
+/* STACKD_REQ_PASS: the descriptor, or -1 with errno. */
+int attach_pass(struct attach *, struct stackd_request *);
 /* A region that the client knows by number, mapped. */
 struct region *attach_region(struct attach *, uint32_t number);
 /* Whose is this address?  For bind: own addresses and wildcards; for connect: routed ones too. */
@@ -415,6 +418,12 @@ struct luggage {
 void luggage_pack(const struct ofd *, struct luggage *);
 /* NULL with errno; the caller has the reference. */
 struct ofd *luggage_unpack(const struct luggage *, struct attach *);
+
+/* ---- rights.c ---- */
+
+bool rights_ours(const struct msghdr *); /* is one of the sockets to be passed a stack socket? */
+ssize_t rights_send(int fd, const struct msghdr *, int flags);
+void rights_received(struct msghdr *, int flags);
 
 /* What lies in the memfd. */
 #define EXEC_MAGIC 0x737461636b657801ull

@@ -78,9 +78,12 @@ PRELOAD ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)
 
 PRELOAD int sendmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags)
 {
+	bool ours = fd_is_ours(fd);
 	unsigned int i;
 
-	if (!fd_is_ours(fd))
+	for (i = 0; i < count && !ours; i++)
+		ours = rights_ours(&m[i].msg_hdr);
+	if (!ours)
 		return LIBC->sendmmsg(fd, m, count, flags);
 	for (i = 0; i < count; i++) {
 		ssize_t n = stackd_sendmsg(fd, &m[i].msg_hdr, flags);
@@ -96,8 +99,13 @@ PRELOAD int recvmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags, s
 {
 	unsigned int i;
 
-	if (!fd_is_ours(fd))
-		return LIBC->recvmmsg(fd, m, count, flags, t);
+	if (!fd_is_ours(fd)) {
+		int got = LIBC->recvmmsg(fd, m, count, flags, t);
+
+		for (int n = 0; n < got; n++)
+			rights_received(&m[n].msg_hdr, flags);
+		return got;
+	}
 	for (i = 0; i < count; i++) {
 		ssize_t n = stackd_recvmsg(fd, &m[i].msg_hdr, flags & ~MSG_WAITFORONE);
 

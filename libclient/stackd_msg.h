@@ -21,6 +21,7 @@
 #define STACKD_CLIENT_SOCK "client.sock"
 #define STACKD_CONTROL_SOCK "control.sock"
 #define STACKD_TEXT_MAX	   512u
+#define STACKD_PASS_NAME   "stackd-pass-"
 
 enum stackd_request_type {
 	STACKD_REQ_HELLO = 1, /* version, pid; text: overrides "tcp.recovery=gbn,sr\ntcp.cc=cubic" (one a
@@ -39,6 +40,12 @@ enum stackd_request_type {
 	STACKD_REQ_CHOSEN,    /* region, slot, gen; text "tcp.KEY".  Answer: text = the value in force */
 	STACKD_REQ_RESUME,    /* the first request of a clone whose maker has execed.  Answer: as HELLO's */
 	STACKD_REQ_REGION,    /* region.  Answer: fds = its memfd, if this client holds something there */
+	STACKD_REQ_PASS,      /* region, slot, gen; text: what the receiver must know (any bytes).  Answer:
+				 fds = a descriptor that stands for the socket and may be passed on; its
+				 peer's name begins with NUL and STACKD_PASS_NAME.  It holds the socket
+				 until it is taken; when all copies are closed before, so is the socket */
+	STACKD_REQ_TAKE,      /* comes with such a descriptor: this client holds the socket now.  Answer:
+				 text as it was passed */
 };
 
 struct stackd_request {

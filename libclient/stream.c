@@ -212,8 +212,12 @@ ssize_t stackd_recvmsg(int fd, struct msghdr *m, int flags)
 	struct ofd *o = fd_get_stack(fd);
 	ssize_t r;
 
-	if (!o)
-		return LIBC->recvmsg(fd, m, flags);
+	if (!o) {
+		r = LIBC->recvmsg(fd, m, flags);
+		if (r >= 0)
+			rights_received(m, flags);
+		return r;
+	}
 	r = recv_stack(o, m->msg_iov, m->msg_iovlen, flags);
 	if (r >= 0) {
 		m->msg_namelen = 0;
@@ -380,7 +384,7 @@ ssize_t stackd_sendmsg(int fd, const struct msghdr *m, int flags)
 	struct ofd *o = fd_get_stack(fd);
 
 	if (!o)
-		return LIBC->sendmsg(fd, m, flags);
+		return rights_ours(m) ? rights_send(fd, m, flags) : LIBC->sendmsg(fd, m, flags);
 	return sent_result(o, send_stack(o, m->msg_iov, m->msg_iovlen, flags), flags);
 }
 

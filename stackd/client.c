@@ -32,15 +32,23 @@ static size_t sub_bytes(const struct sock_client *c)
 	return (size_t)c->own->head.sub_count * c->own->head.shards * sizeof(struct sock_sub *);
 }
 
+/* The shards may look at the others meanwhile. */
 static int add_holds(struct sock_client *c, struct sock_region *r)
 {
-	_Atomic uint64_t *bits = c->hold_count < SOCK_REGIONS_MAX ? region_bits(r) : NULL;
+	uint32_t n = c->hold_count;
+	_Atomic uint64_t *bits = n < SOCK_REGIONS_MAX ? region_bits(r) : NULL;
 
 	if (!bits)
 		return -ENOMEM;
-	c->holds[c->hold_count++] = (struct sock_holds){.region = r, .bits = bits};
+	c->holds[n] = (struct sock_holds){.region = r, .bits = bits};
+	c->hold_count = n + 1;
 	atomic_fetch_add(&r->refs, 1);
 	return 0;
+}
+
+int client_add_region(struct client *c, struct sock_region *r)
+{
+	return sock_region_of(&c->sock, r->head.region) ? 0 : add_holds(&c->sock, r);
 }
 
 static int make_memory(struct client *c)
@@ -109,7 +117,7 @@ static int make_kicks(struct client *c)
 
 static void on_readable(struct loop *loop, int fd, uint32_t events, void *arg);
 
-static struct client *client_new(struct clients *all, int fd)
+struct client *client_new(struct clients *all, int fd)
 {
 	struct client *c = calloc(1, sizeof(*c));
 
@@ -174,10 +182,12 @@ static void leave_shards(struct client *c)
 	clients_on_shards(c->all, nothing, NULL);
 }
 
-static void client_gone(struct client *c)
+void client_gone(struct client *c)
 {
 	struct clients *all = c->all;
 
+	if (c->parcel)
+		client_pass_ends(c);
 	if (c->attached)
 		leave_shards(c);
 	loop_remove(all->config.loop, c->fd);
@@ -212,62 +222,6 @@ int client_attach(struct client *c)
 		return err;
 	c->attached = true;
 	clients_on_shards(c->all, add_to_shard, c);
-	return 0;
-}
-
-struct clone_call {
-	struct client *parent, *child;
-};
-
-static void clone_on_shard(struct shard *sh, void *arg)
-{
-	struct clone_call *call = arg;
-
-	sock_clone_holds(shard_socks(sh), &call->parent->sock, &call->child->sock);
-}
-
-static int inherit(struct client *parent, struct client *child)
-{
-	struct clone_call call = {parent, child};
-	int err = client_attach(child);
-
-	for (uint32_t i = 0; !err && i < parent->sock.hold_count; i++)
-		if (client_count_held(&parent->sock.holds[i]))
-			err = add_holds(&child->sock, parent->sock.holds[i].region);
-	/* twice: a socket may move between two shards behind the first round's back */
-	for (int round = 0; !err && round < 2; round++)
-		clients_on_shards(child->all, clone_on_shard, &call);
-	return err;
-}
-
-int client_clone(struct client *parent, int *child_fd, struct client **out)
-{
-	int pair[2], err;
-	struct client *c;
-
-	if (parent->all->count >= CLIENTS_MAX)
-		return -EAGAIN;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	c = client_new(parent->all, pair[0]);
-	if (!c) {
-		close(pair[0]);
-		close(pair[1]);
-		return -ENOMEM;
-	}
-	c->sock.rules = parent->sock.rules;
-	c->sock.pid = parent->sock.pid;
-	c->sock.uid = parent->sock.uid;
-	c->sock.trusted = parent->sock.trusted;
-	memcpy(c->overrides, parent->overrides, sizeof(c->overrides));
-	err = inherit(parent, c);
-	if (err) {
-		client_gone(c);
-		close(pair[1]);
-		return err;
-	}
-	*child_fd = pair[1];
-	*out = c;
 	return 0;
 }
 

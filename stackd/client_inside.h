@@ -6,6 +6,8 @@
 #include "client.h"
 #include "stackd_msg.h"
 
+struct client_answer;
+
 struct client {
 	struct sock_client sock;
 	struct clients *all;
@@ -13,6 +15,8 @@ struct client {
 	int fd;			 /* its connection */
 	int kick[SHARDS_MAX];	 /* eventfds; -1 */
 	char overrides[STACKD_TEXT_MAX];
+	/* it stands for a socket on its way; NULL: for a process */
+	struct client_parcel *parcel;
 	bool attached, leaving;
 	bool cloned; /* and has asked nothing that a clone in use asks */
 };
@@ -34,10 +38,24 @@ struct clients {
 /* Counts a refusal, and says whether it may be logged too. */
 bool clients_refused(struct clients *, enum count_id);
 
+/* A client on a connection; NULL: no memory. */
+struct client *client_new(struct clients *, int fd);
 /* Attaches the shared memory of a new client.  0 or -errno. */
 int client_attach(struct client *);
 /* A client for a child process: holds what its parent holds.  0 or -errno. */
 int client_clone(struct client *parent, int *child_fd, struct client **out);
+
+/* The same for a client that holds nothing yet but may hold sockets of this region. */
+int client_clone_empty(struct client *parent, struct sock_region *, int *child_fd, struct client **out);
+/* It may hold sockets of the region from now on.  0 or -errno. */
+int client_add_region(struct client *, struct sock_region *);
+void client_gone(struct client *);
+
+/* client_pass.c: sockets on their way from one client to another */
+void client_pass(struct client *, const struct stackd_request *, struct client_answer *);
+void client_take(struct client *, int fd, struct client_answer *);
+/* Nobody took it: the socket is closed in order. */
+void client_pass_ends(struct client *);
 
 /* Runs fn(shard, arg) on every shard, one after the other. */
 void clients_on_shards(struct clients *, void (*fn)(struct shard *, void *), void *arg);
@@ -53,6 +71,29 @@ struct client_answer {
 	int fd[CLIENT_FDS_MAX];
 	bool close_fd[CLIENT_FDS_MAX]; /* after it was sent */
 };
+/* Runs on the shard that owns the slot; `fn` gets the socket, or NULL when the client has none there. */
+struct sock_call {
+	struct client *client;
+	const struct stackd_request *q;
+	void (*fn)(struct shard *, struct sock *, struct sock_call *);
+	bool open;  /* make the slot known if it is free */
+	bool moved; /* to another shard meanwhile */
+	int error;
+	/* in and out */
+	struct endpoint local;
+	struct sock_port *port;
+	struct sock *sock;
+	const struct tcp_rules *rules;
+	struct tcp_info info;
+	bool has_conn;
+	struct sock_listener *listener;
+	struct client *heir;
+};
+/* False: `a` says why not. */
+bool client_call_socket(struct sock_call *, struct client_answer *);
+void client_refuse(struct client_answer *, int error, const char *why);
+void client_give_fd(struct client_answer *, int fd, bool close_after);
+
 void client_request(struct client *, const struct stackd_request *, int fd, struct client_answer *);
 
 #endif

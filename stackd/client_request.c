@@ -10,7 +10,7 @@
 #include "log.h"
 
 /* An error that a program may meet by itself. */
-static void refuse(struct client_answer *a, int error, const char *why)
+void client_refuse(struct client_answer *a, int error, const char *why)
 {
 	a->reply.error = error;
 	snprintf(a->reply.text, sizeof(a->reply.text), "%s", why);
@@ -21,10 +21,10 @@ static void refuse_lie(struct client *c, struct client_answer *a, int error, con
 {
 	if (clients_refused(c->all, COUNT_client_bad_message))
 		log_warning("client %u: request %u refused: %s", c->sock.pid, a->reply.type, why);
-	refuse(a, error, why);
+	client_refuse(a, error, why);
 }
 
-static void give_fd(struct client_answer *a, int fd, bool close_after)
+void client_give_fd(struct client_answer *a, int fd, bool close_after)
 {
 	a->close_fd[a->reply.fd_count] = close_after;
 	a->fd[a->reply.fd_count++] = fd;
@@ -34,10 +34,10 @@ static void give_fd(struct client_answer *a, int fd, bool close_after)
 
 static void welcome(struct client *c, struct client_answer *a)
 {
-	give_fd(a, c->sock.own->fd, false);
-	give_fd(a, c->all->config.board_fd, false);
+	client_give_fd(a, c->sock.own->fd, false);
+	client_give_fd(a, c->all->config.board_fd, false);
 	for (uint32_t i = 0; i < c->all->config.shard_count; i++)
-		give_fd(a, c->kick[i], false);
+		client_give_fd(a, c->kick[i], false);
 }
 
 static void hello(struct client *c, const struct stackd_request *q, struct client_answer *a)
@@ -52,7 +52,7 @@ static void hello(struct client *c, const struct stackd_request *q, struct clien
 	if (q->text[0]) {
 		c->sock.rules = config_rules(c->all->config.config, c->all->config.plugins, q->text, error);
 		if (!c->sock.rules) {
-			refuse(a, EINVAL, error);
+			client_refuse(a, EINVAL, error);
 			return;
 		}
 		memcpy(c->overrides, q->text, sizeof(c->overrides));
@@ -61,7 +61,7 @@ static void hello(struct client *c, const struct stackd_request *q, struct clien
 	if (err) {
 		if (clients_refused(c->all, COUNT_client_refused))
 			log_warning("client %u: no memory for its rings: %s", c->sock.pid, strerror(-err));
-		refuse(a, -err, "no memory for the client's rings");
+		client_refuse(a, -err, "no memory for the client's rings");
 		c->leaving = true;
 		return;
 	}
@@ -84,7 +84,7 @@ static void give_region(struct client *c, const struct stackd_request *q, struct
 	struct sock_region *r = sock_region_of(&c->sock, q->region);
 
 	if (r)
-		give_fd(a, r->fd, false);
+		client_give_fd(a, r->fd, false);
 	else
 		refuse_lie(c, a, EBADF, "no such region");
 }
@@ -95,14 +95,14 @@ static void clone_client(struct client *c, struct client_answer *a)
 	int fd, err = client_clone(c, &fd, &child);
 
 	if (err) {
-		refuse(a, -err, "no room for a child process");
+		client_refuse(a, -err, "no room for a child process");
 		return;
 	}
 	child->cloned = true;
-	give_fd(a, fd, true);
-	give_fd(a, child->sock.own->fd, false);
+	client_give_fd(a, fd, true);
+	client_give_fd(a, child->sock.own->fd, false);
 	for (uint32_t i = 0; i < c->all->config.shard_count; i++)
-		give_fd(a, child->kick[i], false);
+		client_give_fd(a, child->kick[i], false);
 }
 
 /* Writing to anything else might block, or do something. */
@@ -139,24 +139,6 @@ static void set_evq(struct client *c, const struct stackd_request *q, int fd, st
 
 /* --- calls that touch a socket ------------------------------------------------------------------------ */
 
-/* Runs on the shard that owns the slot; `fn` gets the socket, or NULL when the client has none there. */
-struct sock_call {
-	struct client *client;
-	const struct stackd_request *q;
-	void (*fn)(struct shard *, struct sock *, struct sock_call *);
-	bool open;  /* make the slot known if it is free */
-	bool moved; /* to another shard meanwhile */
-	int error;
-	/* in and out */
-	struct endpoint local;
-	struct sock_port *port;
-	struct sock *sock;
-	const struct tcp_rules *rules;
-	struct tcp_info info;
-	bool has_conn;
-	struct sock_listener *listener;
-};
-
 static void on_owner(struct shard *sh, void *arg)
 {
 	struct sock_call *call = arg;
@@ -179,7 +161,7 @@ static void on_owner(struct shard *sh, void *arg)
 	call->fn(sh, s, call);
 }
 
-static bool call_socket(struct sock_call *call, struct client_answer *a)
+bool client_call_socket(struct sock_call *call, struct client_answer *a)
 {
 	struct client *c = call->client;
 	struct sock_region *r = sock_region_of(&c->sock, call->q->region);
@@ -193,7 +175,7 @@ static bool call_socket(struct sock_call *call, struct client_answer *a)
 		shard_call(c->all->config.shards[sock_owner(r, call->q->slot)], on_owner, call);
 	while (call->moved);
 	if (call->error)
-		refuse(a, call->error, call->error == EBADF ? "no such socket" : strerror(call->error));
+		client_refuse(a, call->error, call->error == EBADF ? "no such socket" : strerror(call->error));
 	return call->error == 0;
 }
 
@@ -236,15 +218,15 @@ static void bind_socket(struct client *c, const struct stackd_request *q, struct
 	memcpy(call.local.addr.b, q->addr, 16);
 	call.local.port = q->port;
 	if (!is_own(c->all->config.board, &call.local.addr)) {
-		refuse(a, EADDRNOTAVAIL, "not an address of stackd");
+		client_refuse(a, EADDRNOTAVAIL, "not an address of stackd");
 		return;
 	}
 	err = claim(c->all, &call);
 	if (err) {
-		refuse(a, -err, "the port is in use");
+		client_refuse(a, -err, "the port is in use");
 		return;
 	}
-	if (call_socket(&call, a))
+	if (client_call_socket(&call, a))
 		a->reply.value = call.local.port;
 	else
 		sock_port_release(call.port);
@@ -313,7 +295,7 @@ static void listen_socket(struct client *c, const struct stackd_request *q, stru
 	bool done;
 
 	call.listener = r ? region_listener(r) : NULL;
-	done = call_socket(&call, a);
+	done = client_call_socket(&call, a);
 	if (call.listener)
 		region_free_listener(r, call.listener);
 	if (!done)
@@ -321,7 +303,7 @@ static void listen_socket(struct client *c, const struct stackd_request *q, stru
 	clients_on_shards(c->all, listen_on_shard, &call);
 	if (call.error) {
 		clients_on_shards(c->all, unlisten_on_shard, &call);
-		refuse(a, call.error, "no memory for the listener");
+		client_refuse(a, call.error, "no memory for the listener");
 		return;
 	}
 	sock_port_listening(call.sock->port);
@@ -403,7 +385,7 @@ static void socket_info(struct client *c, const struct stackd_request *q, struct
 {
 	struct sock_call call = {.client = c, .q = q, .fn = info_on_shard};
 
-	if (call_socket(&call, a) && call.has_conn)
+	if (client_call_socket(&call, a) && call.has_conn)
 		fill_info(&a->reply.info, &call.info, shard_now(c->all->config.shards[0]));
 	else if (!a->reply.error)
 		a->reply.info.state = 7; /* TCP_CLOSE */
@@ -428,9 +410,9 @@ static void choose(struct client *c, const struct stackd_request *q, struct clie
 	snprintf(lines, sizeof(lines), "%s%s%s", c->overrides, c->overrides[0] ? "\n" : "", q->text);
 	call.rules = config_rules(c->all->config.config, c->all->config.plugins, lines, error);
 	if (!call.rules)
-		refuse(a, ENOENT, error);
+		client_refuse(a, ENOENT, error);
 	else
-		call_socket(&call, a);
+		client_call_socket(&call, a);
 }
 
 static const char *first_name(const struct tcp_plugin_list *l)
@@ -445,7 +427,7 @@ static void chosen(struct client *c, const struct stackd_request *q, struct clie
 	const char *name = NULL;
 	const struct tcp_profile *p;
 
-	if (!call_socket(&call, a))
+	if (!client_call_socket(&call, a))
 		return;
 	if (!call.rules)
 		call.rules = c->sock.rules ? c->sock.rules
@@ -462,7 +444,7 @@ static void chosen(struct client *c, const struct stackd_request *q, struct clie
 	if (name)
 		snprintf(a->reply.text, sizeof(a->reply.text), "%s", name);
 	else
-		refuse(a, ENOENT, "allowed: tcp.recovery, tcp.cc, tcp.rto, tcp.ack");
+		client_refuse(a, ENOENT, "allowed: tcp.recovery, tcp.cc, tcp.rto, tcp.ack");
 }
 
 void client_request(struct client *c, const struct stackd_request *q, int fd, struct client_answer *a)
@@ -485,6 +467,8 @@ void client_request(struct client *c, const struct stackd_request *q, int fd, st
 		case STACKD_REQ_CHOSEN: chosen(c, q, a); break;
 		case STACKD_REQ_RESUME: resume(c, q, a); break;
 		case STACKD_REQ_REGION: give_region(c, q, a); break;
+		case STACKD_REQ_PASS: client_pass(c, q, a); break;
+		case STACKD_REQ_TAKE: client_take(c, fd, a); break;
 		default: refuse_lie(c, a, EINVAL, "unknown request");
 		}
 	}

@@ -59,7 +59,7 @@ struct sock_evq {
 struct sock_client {
 	struct sock_region *own;
 	struct sock_holds holds[SOCK_REGIONS_MAX]; /* [0] is the own region's */
-	uint32_t hold_count;
+	_Atomic uint32_t hold_count; /* grows only */
 	uint32_t sq_head[SHARDS_MAX]; /* our copy of where each submission queue was read to */
 	_Atomic int *evq_fd;	      /* [own->head.evq_count], -1: not registered */
 	struct sock_evq *evq;	      /* [shard * evq_count + evq] */
@@ -200,6 +200,11 @@ void sock_clone_holds(struct sock_table *, struct sock_client *parent, struct so
 uint32_t sock_owner(const struct sock_region *, uint32_t slot);
 /* NULL: this client names no such region. */
 struct sock_region *sock_region_of(struct sock_client *, uint32_t region);
+/* On the socket's shard: is it held by this client, it is from now on (and was not), and no more; the
+ * last one who lets go closes it. */
+bool sock_held(const struct sock_client *, const struct sock *);
+void sock_hold(struct sock_client *, struct sock *);
+void sock_let_go(struct sock_table *, struct sock_client *, struct sock *, bool reset);
 /* NULL: not a socket this client holds (region, slot, gen). */
 struct sock *sock_find(struct sock_client *, uint32_t region, uint32_t slot, uint32_t gen);
 /* Makes an own slot known before anything else names it.  NULL: not free, or out of range. */

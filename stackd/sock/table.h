@@ -45,9 +45,6 @@ void sock_init_slot(struct sock_table *, struct sock_region *, struct sock *, ui
 struct sock *sock_take_slot(struct sock_table *, struct sock_region *);
 /* The slot is free for its next use. */
 void sock_free(struct sock_table *, struct sock *);
-bool sock_held(const struct sock_client *, const struct sock *);
-void sock_hold(struct sock_client *, struct sock *);
-void sock_let_go(struct sock_table *, struct sock_client *, struct sock *, bool reset);
 void sock_publish_endpoints(struct sock *);
 void sock_attach_rings(struct sock *);
 

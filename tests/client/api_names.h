@@ -28,6 +28,8 @@
 #define writev(...)	   stackd_writev(__VA_ARGS__)
 #define recv(...)	   stackd_recv(__VA_ARGS__)
 #define send(...)	   stackd_send(__VA_ARGS__)
+#define sendmsg(...)	   stackd_sendmsg(__VA_ARGS__)
+#define recvmsg(...)	   stackd_recvmsg(__VA_ARGS__)
 #define sendfile(...)	   stackd_sendfile(__VA_ARGS__)
 #define poll(...)	   stackd_poll(__VA_ARGS__)
 #define select(...)	   stackd_select(__VA_ARGS__)

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -84,6 +85,57 @@ static int clone_client(struct client *c, int fds[3])
 	return pair[1];
 }
 
+/* Stands for a socket: its client holds nothing else. */
+static int pass(struct client *c, const struct stackd_request *q)
+{
+	static int number;
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct sock *s = sock_of(c, q->region, q->slot, q->gen, true);
+	struct client *n;
+	struct stat st;
+	int pair[2], len;
+
+	if (!s || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	len = snprintf(sun.sun_path + 1, 50, STACKD_PASS_NAME "fake-%d-%d", (int)getpid(), ++number);
+	if (bind(pair[0], (struct sockaddr *)&sun, (socklen_t)(sizeof(sun.sun_family) + 1 + (size_t)len)) < 0 ||
+	    shutdown(pair[0], SHUT_WR) < 0 || fstat(pair[1], &st) < 0)
+		exit(1);
+	n = client_new(pair[0]);
+	n->region = make_region();
+	n->kick = -1;
+	for (int i = 0; i < EVQS; i++)
+		n->evq_fd[i] = -1;
+	n->parcel = *q;
+	n->parcel_inode = st.st_ino;
+	n->holds[q->region][q->slot] = true;
+	s->holders++;
+	return pair[1];
+}
+
+static void gone(struct client *c);
+
+static int take(struct client *c, int fd, struct stackd_reply *r)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return EBADF;
+	for (int i = 0; i < CLIENTS; i++) {
+		struct client *p = &clients[i];
+
+		if (!p->used || !p->parcel_inode || p->parcel_inode != st.st_ino)
+			continue;
+		if (!c->holds[p->parcel.region][p->parcel.slot])
+			regions[p->parcel.region]->sock[p->parcel.slot].holders++;
+		c->holds[p->parcel.region][p->parcel.slot] = true;
+		memcpy(r->text, p->parcel.text, sizeof(r->text));
+		gone(p);
+		return 0;
+	}
+	return EBADF;
+}
+
 static void choose(struct sock *s, const struct stackd_request *q, struct stackd_reply *r)
 {
 	const char *value = strchr(q->text, '=');
@@ -145,6 +197,14 @@ static void request(struct client *c, const struct stackd_request *q, int fd)
 	} else if (q->type == STACKD_REQ_REGION) {
 		r.fd_count = 1;
 		fds[0] = regions[q->region]->fd;
+	} else if (q->type == STACKD_REQ_PASS) {
+		fds[0] = close_after = pass(c, q);
+		r.fd_count = fds[0] >= 0;
+		r.error = fds[0] >= 0 ? 0 : EBADF;
+	} else if (q->type == STACKD_REQ_TAKE) {
+		r.error = take(c, fd, &r);
+		if (fd >= 0)
+			close(fd);
 	} else if (q->type == STACKD_REQ_CLONE) {
 		r.fd_count = 3;
 		close_after = clone_client(c, fds);
@@ -165,11 +225,11 @@ static void gone(struct client *c)
 	for (uint32_t r = 0; c->region && r < region_count; r++)
 		for (uint32_t s = 0; s < SOCKS; s++)
 			if (c->holds[r][s])
-				let_go(c, &regions[r]->sock[s], true);
+				let_go(c, &regions[r]->sock[s], c->parcel_inode == 0);
 	for (int i = 0; c->region && i < EVQS; i++)
 		if (c->evq_fd[i] >= 0)
 			close(c->evq_fd[i]);
-	if (c->region)
+	if (c->region && c->kick >= 0)
 		close(c->kick);
 	close(c->fd);
 	c->used = false;

@@ -48,6 +48,8 @@ struct client {
 	struct region *region;
 	uint32_t sq_head, evq_tail[EVQS];
 	struct sub sub[SUBS];
+	struct stackd_request parcel;
+	uint64_t parcel_inode; /* 0: a process */
 	bool holds[CLIENTS * 2][SOCKS]; /* by region number, slot */
 };
 
