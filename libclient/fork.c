@@ -92,7 +92,9 @@ void fork_leave(void)
 	queue_flush(attach_current(), LEAVE_PATIENCE_NS);
 }
 
-__attribute__((destructor)) static void at_exit(void)
+#define LAST 101 /* after the destructors without a number */
+
+__attribute__((destructor(LAST))) static void at_exit(void)
 {
 	fork_leave();
 }

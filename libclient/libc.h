@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -32,7 +33,7 @@
 	X(closefrom) X(fork) X(_exit) X(pread) X(setuid) X(setreuid) X(setresuid) X(setgid)        \
 	X(setgroups) X(initgroups) X(execve) X(execvpe) X(fexecve) X(execveat) X(posix_spawn)       \
 	X(posix_spawnp) X(posix_spawn_file_actions_addclosefrom_np) X(system) X(popen)         \
-	X(syscall)
+	X(syscall) X(fdopen) X(fileno) X(vdprintf)
 
 struct libc {
 #define LIBC_MEMBER(name) __typeof__(&name) name;

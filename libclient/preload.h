@@ -6,4 +6,6 @@
 
 #define PRELOAD __attribute__((visibility("default")))
 
+void stdio_begin(void); /* standard streams that are inherited stack sockets */
+
 #endif

@@ -31,6 +31,7 @@ __attribute__((constructor)) static void begin(void)
 		return;
 	memcpy(exec_library, self.dli_fname, strlen(self.dli_fname) + 1);
 	inherit_sockets();
+	stdio_begin();
 }
 
 /* ---- exec ---- */

@@ -70,6 +70,22 @@ static int wait_server(void)
 	return 4;
 }
 
+/* The same with stdio; what is left in the buffer goes when the program ends. */
+static int echo_lines(void)
+{
+	char line[64];
+
+	if (fileno(stdin) != 0 || fileno(stdout) != 1)
+		return 2;
+	while (fgets(line, sizeof(line), stdin)) {
+		if (printf("%zu ", strlen(line)) < 0 || fputs(line, stdout) < 0)
+			return 3;
+		if (!strcmp(line, "flush\n") && fflush(stdout))
+			return 4;
+	}
+	return 0;
+}
+
 static int says_no(void)
 {
 	char b;
@@ -81,6 +97,8 @@ static int started(const char *role)
 {
 	if (!strcmp(role, "echo"))
 		return echo();
+	if (!strcmp(role, "lines"))
+		return echo_lines();
 	if (!strcmp(role, "wait"))
 		return wait_server();
 	return strcmp(role, "no") ? 99 : says_no();
@@ -249,6 +267,48 @@ static void test_shells(void)
 	CHECK(system(NULL) != 0);
 }
 
+static void expect_text(int fd, const char *text)
+{
+	char back[64] = {0};
+	size_t n = strlen(text);
+
+	CHECK(recv(fd, back, n, MSG_WAITALL) == (ssize_t)n && !strcmp(back, text));
+}
+
+static void test_standard_streams(void)
+{
+	struct pair p = make_pair(5000);
+	char b;
+
+	CHECK(fcntl(p.server, F_SETFD, FD_CLOEXEC) == 0 && fcntl(p.client, F_SETFD, FD_CLOEXEC) == 0);
+	spawn(&p, self, "lines");
+	CHECK(close(p.server) == 0);
+	CHECK(send(p.client, "ab\nflush\n", 9, 0) == 9);
+	expect_text(p.client, "3 ab\n6 flush\n");
+	CHECK(send(p.client, "end\n", 4, 0) == 4 && shutdown(p.client, SHUT_WR) == 0);
+	expect_text(p.client, "4 end\n");
+	CHECK(recv(p.client, &b, 1, 0) == 0);
+	reap(0);
+}
+
+static void test_fdopen(void)
+{
+	struct pair p = make_pair(5000);
+	FILE *in = fdopen(dup(p.server), "r"), *out = fdopen(p.server, "w");
+	char line[64];
+
+	CHECK(in && out && fileno(out) == p.server);
+	CHECK(send(p.client, "one\ntwo\n", 8, 0) == 8);
+	CHECK(fgets(line, sizeof(line), in) && !strcmp(line, "one\n"));
+	CHECK(fgets(line, sizeof(line), in) && !strcmp(line, "two\n"));
+	CHECK(fprintf(out, "%d", 12) == 2 && fflush(out) == 0 && dprintf(p.server, "%s", "34") == 2);
+	expect_text(p.client, "1234");
+	CHECK(fputs("end", out) >= 0 && fclose(out) == 0);
+	expect_text(p.client, "end");
+	CHECK(fclose(in) == 0 && recv(p.client, line, 1, 0) == 0);
+	CHECK(fcntl(p.server, F_GETFD) == -1 && errno == EBADF);
+}
+
 /* A program into which nothing can be loaded is told so by its reads, and nothing hangs. */
 static void test_static(void)
 {
@@ -270,6 +330,8 @@ TEST(failed_exec)
 TEST(vfork)
 TEST(spawn)
 TEST(shells)
+TEST(standard_streams)
+TEST(fdopen)
 TEST(static)
 
 int main(int argc, char **argv)
@@ -279,6 +341,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(run_cloexec),	   cmocka_unit_test(run_failed_exec),
 		cmocka_unit_test(run_vfork),	   cmocka_unit_test(run_spawn),
 		cmocka_unit_test(run_shells),	   cmocka_unit_test(run_static),
+		cmocka_unit_test(run_standard_streams), cmocka_unit_test(run_fdopen),
 	};
 
 	CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
