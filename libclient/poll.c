@@ -156,8 +156,8 @@ static int kernel_sleep(struct call *c, struct evq *e, int64_t deadline, bool de
 
 	own[0] = (struct pollfd){.fd = e ? evq_sleeps_on(e) : -1, .events = POLLIN};
 	own[1] = (struct pollfd){.fd = c->attach ? c->attach->conn : -1};
-	n = LIBC->ppoll(only_own ? own : c->kernel, only_own ? 2 : c->n + 2, step < 0 ? NULL : &t,
-			c->mask);
+	n = wait_ppoll(only_own ? own : c->kernel, only_own ? 2 : c->n + 2, step < 0 ? NULL : &t,
+		       c->mask);
 	if (n < 0)
 		return -1;
 	if (own[0].revents)

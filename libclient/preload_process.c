@@ -34,8 +34,12 @@ static void attach_first(void)
 {
 	int saved = errno;
 
-	if (!attach_current() && !fd_in_foreign_process())
-		attach_get();
+	if (!fd_in_foreign_process()) {
+		struct attach *a = attach_current() ? attach_current() : attach_get();
+
+		if (a && !attach_is_dead(a))
+			wait_evq(a); /* a sandbox may follow, where no eventfd can be made */
+	}
 	errno = saved;
 }
 

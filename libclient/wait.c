@@ -142,6 +142,25 @@ static bool handlers_restart(void)
 
 /* ---- sleeping ---- */
 
+/* The last of `p` is the daemon's connection.  Where the program has given up the right to so many
+ * descriptors (sshd's sandbox: one), it is looked at each second instead. */
+int wait_ppoll(struct pollfd *p, nfds_t n, const struct timespec *t, const sigset_t *mask)
+{
+	static const struct timespec second = {.tv_sec = 1};
+	bool cut = !t || t->tv_sec >= 1;
+	int r = LIBC->ppoll(p, n, t, mask);
+
+	if (r >= 0 || errno != EINVAL)
+		return r;
+	p[n - 1].revents = 0;
+	r = LIBC->ppoll(p, n - 1, cut ? &second : t, mask);
+	if (r == 0 && cut) {
+		p[n - 1].revents = POLLERR;
+		r = 1;
+	}
+	return r;
+}
+
 /* 0 awake, EAGAIN the deadline has passed, EINTR. */
 static int sleep_on(struct evq *e, int64_t deadline)
 {
@@ -152,7 +171,7 @@ static int sleep_on(struct evq *e, int64_t deadline)
 
 	if (left < 0)
 		return EAGAIN;
-	n = LIBC->ppoll(p, 2, deadline < 0 ? NULL : &t, NULL);
+	n = wait_ppoll(p, 2, deadline < 0 ? NULL : &t, NULL);
 	if (n < 0)
 		return errno == EINTR ? EINTR : 0;
 	if (n == 0)

@@ -8,10 +8,14 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -408,6 +412,45 @@ static void test_raw_stream(void)
 	CHECK(syscall(SYS_shutdown, c, (long)SHUT_WR) == 0);
 	CHECK(poll(&(struct pollfd){.fd = s, .events = POLLIN}, 1, 3000) == 1 && read(s, b, 1) == 0);
 }
+
+/* As sshd's child before the log-in: another user, one descriptor, no call that makes one. */
+static void shut_in(void)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_eventfd2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	CHECK(setresuid(getuid(), getuid(), getuid()) == 0);
+	CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){1, 1}) == 0);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void test_sandbox(void)
+{
+	struct pair p = make_pair(5000);
+	struct rusage used;
+	char b;
+
+	if (fork() == 0) {
+		shut_in();
+		CHECK(read(p.server, &b, 1) == 1 && write(p.server, &b, 1) == 1);
+		CHECK(poll(&(struct pollfd){.fd = p.server, .events = POLLIN}, 1, -1) == 1);
+		CHECK(read(p.server, &b, 1) == 1 && write(p.server, &b, 1) == 1);
+		getrusage(RUSAGE_SELF, &used);
+		CHECK(used.ru_utime.tv_sec + used.ru_stime.tv_sec == 0);
+		_exit(0);
+	}
+	for (int i = 0; i < 2; i++) {
+		usleep(1300000);
+		CHECK(write(p.client, "x", 1) == 1 && read(p.client, &b, 1) == 1 && b == 'x');
+	}
+	reap(1);
+}
 #endif
 
 /* ---- */
@@ -425,6 +468,7 @@ TEST(daemon_dies)
 #ifndef TEST_API_NAMES_H
 TEST(raw_close)
 TEST(raw_stream)
+TEST(sandbox)
 #endif
 
 int main(int argc, char **argv)
@@ -443,6 +487,7 @@ int main(int argc, char **argv)
 #ifndef TEST_API_NAMES_H
 		cmocka_unit_test(run_raw_close),
 		cmocka_unit_test(run_raw_stream),
+		cmocka_unit_test(run_sandbox),
 #endif
 	};
 
