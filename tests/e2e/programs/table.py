@@ -68,8 +68,7 @@ PROGRAMS = [
     Program("netcat", "streams.netcat", "netcat-openbsd", "both", "20 MB"),
     Program("ssh", "remote.ssh_client", "openssh-client", "client", "a command; scp of 100 MB there and back",
             shown="ssh, scp"),
-    Program("sshd", "remote.ssh_server", "openssh-server", "server", "commands; scp of 100 MB there and back",
-            fails="a socket is not inherited through exec"),
+    Program("sshd", "remote.ssh_server", "openssh-server", "server", "commands; scp of 100 MB there and back"),
     Program("rsync", "remote.rsync_ssh", "rsync", "client", "200 small files and 20 MB there and back",
             shown="rsync over ssh"),
     Program("rsyncd", "remote.rsync_daemon", "rsync", "both", "rsync:// of 200 small files and 20 MB there and back",
@@ -78,10 +77,8 @@ PROGRAMS = [
             shown="git over http"),
     Program("git_protocol", "remote.git_protocol", "git", "client", "clone", shown="git over git://"),
     Program("git_backend", "remote.git_backend", "git", "server", "clone and push by smart http from python3's CGI server",
-            shown="git http-backend",
-            fails="a socket is not inherited through exec"),
-    Program("git_daemon", "remote.git_daemon", "git", "server", "clone", shown="git daemon",
-            fails="a socket is not inherited through exec"),
+            shown="git http-backend"),
+    Program("git_daemon", "remote.git_daemon", "git", "server", "clone", shown="git daemon"),
 ]
 
 
