@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "control_part.h"
+#include "control_tap.h"
 #include "log.h"
 #include "stackd_msg.h"
 
@@ -31,6 +32,8 @@ struct peer {
 	char status;
 	struct writer answer;
 	size_t sent; /* with the status byte */
+	struct control_stream *stream; /* NULL: `answer` is all */
+	bool status_sent;
 };
 
 struct control {
@@ -38,6 +41,7 @@ struct control {
 	struct access access;
 	char path[KEY_TEXT_MAX + 16];
 	int fd, timer;
+	int stream_timer; /* -1: no answer goes on */
 	bool ticking, paused; /* paused: no descriptor left to accept with */
 	struct peer peer[PEERS_MAX];
 };
@@ -70,20 +74,35 @@ static void drop_peer(struct peer *p)
 	close(p->fd);
 	writer_free(&p->answer);
 	p->fd = -1;
+	if (p->stream)
+		p->stream->close(p->stream);
+	p->stream = NULL;
 	stop_ticking_when_alone(c);
+}
+
+/* All of a part has left: a stream goes on with its next one. */
+static void part_sent(struct peer *p)
+{
+	if (!p->stream) {
+		drop_peer(p);
+		return;
+	}
+	p->answer.len = p->sent = 0;
+	p->status_sent = true;
+	loop_change(p->control->context.loop, p->fd, EPOLLIN);
 }
 
 static void send_answer(struct peer *p)
 {
-	struct iovec part[2] = {{&p->status, 1}, {p->answer.text, p->answer.len}};
-	size_t skip = p->sent, total = 1 + p->answer.len;
+	size_t status = p->status_sent ? 0 : 1, skip = p->sent, total = status + p->answer.len;
+	struct iovec part[2] = {{&p->status, status}, {p->answer.text, p->answer.len}};
 	struct msghdr message = {.msg_iov = part, .msg_iovlen = 2};
 	ssize_t n;
 
 	if (skip) {
 		part[0].iov_len = 0;
-		part[1].iov_base = p->answer.text + (skip - 1);
-		part[1].iov_len -= skip - 1;
+		part[1].iov_base = p->answer.text + (skip - status);
+		part[1].iov_len -= skip - status;
 	}
 	n = sendmsg(p->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -96,8 +115,84 @@ static void send_answer(struct peer *p)
 	if (n)
 		p->idle_seconds = 0;
 	if (p->sent == total)
+		part_sent(p);
+}
+
+/* --- answers that go on ---------------------------------------------------------------------------- */
+
+static void go_on(struct peer *p, bool ending)
+{
+	struct control *c = p->control;
+	size_t before = p->answer.len;
+	bool over = !p->stream->fill(p->stream, &p->answer, ending);
+
+	if (over) {
+		p->stream->close(p->stream);
+		p->stream = NULL;
+	}
+	if (p->answer.len > before || over) {
+		/* a reader that has said its end would be readable for ever */
+		loop_change(c->context.loop, p->fd, over ? EPOLLOUT : EPOLLIN | EPOLLOUT);
+		send_answer(p);
+	}
+}
+
+static void on_tick(struct loop *loop, int fd, uint32_t events, void *arg)
+{
+	struct control *c = arg;
+	uint64_t expired;
+	bool any = false;
+
+	(void)events;
+	if (read(fd, &expired, sizeof(expired)) != (ssize_t)sizeof(expired))
+		return;
+	for (uint32_t i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &c->peer[i];
+
+		if (p->fd >= 0 && p->stream)
+			go_on(p, false);
+		any |= p->fd >= 0 && p->stream;
+	}
+	if (any)
+		return;
+	loop_remove(loop, fd);
+	close(fd);
+	c->stream_timer = -1;
+}
+
+static int start_tick(struct control *c)
+{
+	const struct timespec tick = {.tv_nsec = CONTROL_TICK_MS * 1000000l};
+	const struct itimerspec every = {.it_interval = tick, .it_value = tick};
+	int fd, code;
+
+	if (c->stream_timer >= 0)
+		return 0;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	timerfd_settime(fd, 0, &every, NULL);
+	code = loop_add(c->context.loop, fd, EPOLLIN, on_tick, c);
+	if (code)
+		close(fd);
+	else
+		c->stream_timer = fd;
+	return code;
+}
+
+/* The reader of a stream says nothing any more: it wants the end, or has gone. */
+static void reader_spoke(struct peer *p)
+{
+	char ignored[64];
+	ssize_t n = recv(p->fd, ignored, sizeof(ignored), MSG_DONTWAIT);
+
+	if (n == 0 && p->stream)
+		go_on(p, true);
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
 		drop_peer(p);
 }
+
+/* --- requests ---------------------------------------------------------------------------------------- */
 
 static void refuse_text(struct peer *p, const char *why)
 {
@@ -123,15 +218,24 @@ static void answer(struct peer *p, int parsed, const char **word, uint32_t count
 	}
 	p->answer = r.answer;
 	p->status = '0';
+	p->stream = r.stream;
+	if (p->stream && start_tick(p->control))
+		code = control_refuse(&r, -ENOMEM, "no timer to be had");
 	if (!code && p->answer.overflow) {
 		snprintf(r.error, sizeof(r.error), "the answer is longer than %u bytes; use a filter",
 			 CONTROL_ANSWER_MAX);
 		code = -EFBIG;
 	}
+	if (code && p->stream) {
+		p->stream->close(p->stream);
+		p->stream = NULL;
+	}
 	if (code)
 		refuse_text(p, r.error);
+	if (p->stream)
+		p->answer.max = CONTROL_STREAM_MAX;
 	p->answering = true;
-	loop_change(p->control->context.loop, p->fd, EPOLLOUT);
+	loop_change(p->control->context.loop, p->fd, p->stream ? EPOLLIN | EPOLLOUT : EPOLLOUT);
 	send_answer(p);
 }
 
@@ -163,10 +267,12 @@ static void on_peer(struct loop *loop, int fd, uint32_t events, void *arg)
 	(void)fd;
 	if (events & EPOLLERR)
 		drop_peer(p);
-	else if (p->answering)
+	else if (!p->answering)
+		read_request(p);
+	else if (events & EPOLLOUT)
 		send_answer(p);
 	else
-		read_request(p);
+		reader_spoke(p);
 }
 
 static struct peer *free_peer(struct control *c)
@@ -219,7 +325,7 @@ static void on_second(struct loop *loop, int fd, uint32_t events, void *arg)
 		loop_change(loop, c->fd, EPOLLIN);
 	c->paused = false;
 	for (uint32_t i = 0; i < PEERS_MAX; i++)
-		if (c->peer[i].fd >= 0 && ++c->peer[i].idle_seconds > PATIENCE_SECONDS)
+		if (c->peer[i].fd >= 0 && !c->peer[i].stream && ++c->peer[i].idle_seconds > PATIENCE_SECONDS)
 			drop_peer(&c->peer[i]);
 	stop_ticking_when_alone(c);
 }
@@ -234,8 +340,14 @@ int control_create(const struct control_context *context, struct control **out,
 	if (!c)
 		return config_fail(error, -ENOMEM, "out of memory");
 	c->context = *context;
+	c->stream_timer = -1;
 	for (uint32_t i = 0; i < PEERS_MAX; i++)
 		c->peer[i].fd = -1;
+	c->context.taps = taps_create(context->shards, context->shard_count);
+	if (!c->context.taps) {
+		code = config_fail(error, -ENOMEM, "out of memory");
+		goto free_it;
+	}
 	config_daemon(context->config, &daemon);
 	c->access = daemon.allow;
 	snprintf(c->path, sizeof(c->path), "%s/" STACKD_CONTROL_SOCK, daemon.rundir);
@@ -266,6 +378,7 @@ close_socket:
 	close(c->fd);
 	unlink(c->path);
 free_it:
+	taps_destroy(c->context.taps);
 	free(c);
 	return code;
 }
@@ -281,6 +394,11 @@ void control_destroy(struct control *c)
 	loop_remove(c->context.loop, c->timer);
 	close(c->fd);
 	close(c->timer);
+	if (c->stream_timer >= 0) {
+		loop_remove(c->context.loop, c->stream_timer);
+		close(c->stream_timer);
+	}
+	taps_destroy(c->context.taps);
 	unlink(c->path);
 	free(c);
 }

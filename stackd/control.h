@@ -24,6 +24,7 @@ struct control_context {
 	 * NULL: `show listeners` is refused then. */
 	bool (*next_listener)(void *arg, uint64_t *cursor, struct tcp_listener_info *out, uint32_t *pid);
 	void *arg;
+	struct taps *taps; /* control_create's own */
 };
 
 struct control;

@@ -16,9 +16,9 @@ struct batch {
 	uint64_t cursor;
 	ns_t now;
 	bool done;
-	/* kill: these two ends */
+	/* looked for: these two ends */
 	const struct endpoint *local, *remote;
-	uint32_t killed;
+	bool found, kill;
 };
 
 static bool same_end(const struct endpoint *a, const struct endpoint *b)
@@ -44,8 +44,9 @@ static void next_batch(struct shard *s, void *arg)
 		b->count++;
 		if (b->local && conn && same_end(&info->local, b->local) &&
 		    same_end(&info->remote, b->remote)) {
-			tcp_abort(conn);
-			b->killed++;
+			if (b->kill)
+				tcp_abort(conn);
+			b->found = true;
 			b->done = true;
 			break;
 		}
@@ -244,6 +245,41 @@ static void conn_row(struct writer *w, uint32_t shard, const struct tcp_info *i,
 
 /* --- the commands ------------------------------------------------------------------------------------ */
 
+int control_each_conn(const struct control_context *c,
+		      bool (*see)(void *arg, uint32_t shard, const struct tcp_info *, ns_t now), void *arg)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	bool more = true;
+
+	if (!b)
+		return -ENOMEM;
+	for (uint32_t s = 0; more && s < c->shard_count; s++) {
+		b->cursor = 0;
+		for (b->done = false; more && !b->done;) {
+			shard_call(c->shards[s], next_batch, b);
+			for (uint32_t i = 0; more && i < b->count; i++)
+				more = see(arg, s, &b->info[i], b->now);
+		}
+	}
+	free(b);
+	return 0;
+}
+
+struct shown {
+	struct writer *to;
+	struct conn_filter filter;
+	bool details;
+};
+
+static bool show(void *arg, uint32_t shard, const struct tcp_info *i, ns_t now)
+{
+	struct shown *s = arg;
+
+	if (conn_filter_matches(&s->filter, i))
+		conn_row(s->to, shard, i, s->details, now);
+	return !s->to->overflow;
+}
+
 int control_show_conns(struct control_request *r)
 {
 	static const struct writer_column columns[] = {{"state", "State", 10},
@@ -252,65 +288,87 @@ int control_show_conns(struct control_request *r)
 						       {"local", "Local Address:Port", 22},
 						       {"peer", "Peer Address:Port", 0},
 						       {0}};
-	bool details = r->word_count > 0 && strcmp(r->word[0], "-i") == 0;
-	const struct control_context *c = r->context;
-	struct conn_filter filter;
-	struct batch *b;
+	struct shown s = {.to = &r->answer, .details = r->word_count > 0 && strcmp(r->word[0], "-i") == 0};
 
-	if (conn_filter_parse(r->word + details, &filter, r->error))
+	if (conn_filter_parse(r->word + s.details, &s.filter, r->error))
 		return -EINVAL;
-	b = malloc(sizeof(*b));
-	if (!b)
-		return control_refuse(r, -ENOMEM, "out of memory");
 	writer_table(&r->answer, "conns", columns);
-	for (uint32_t s = 0; s < c->shard_count; s++) {
-		b->cursor = 0;
-		b->local = NULL;
-		for (b->done = false; !b->done && !r->answer.overflow;) {
-			shard_call(c->shards[s], next_batch, b);
-			for (uint32_t i = 0; i < b->count; i++)
-				if (conn_filter_matches(&filter, &b->info[i]))
-					conn_row(&r->answer, s, &b->info[i], details, b->now);
-		}
-	}
+	if (control_each_conn(r->context, show, &s))
+		return control_refuse(r, -ENOMEM, "out of memory");
 	writer_table_end(&r->answer);
-	free(b);
 	return 0;
 }
 
-/* CONN: LOCAL REMOTE as show conns prints them, also as one word LOCAL-REMOTE. */
-int control_kill(struct control_request *r)
+static void drain_shard(struct shard *s, void *arg)
+{
+	tcp_set_draining(shard_tcp(s), *(bool *)arg);
+}
+
+/* What is left is counted without TIME-WAIT: it waits for nobody. */
+int control_drain(struct control_request *r)
 {
 	const struct control_context *c = r->context;
-	char text[2 * ENDPOINT_TEXT_MAX + 2] = "";
-	struct endpoint local, remote;
-	uint32_t killed = 0;
-	struct batch *b;
-	char *dash;
+	bool draining = r->word_count == 0;
+	struct shard_facts facts;
+	uint64_t left = 0;
 
-	if (r->word_count == 2)
-		snprintf(text, sizeof(text), "%.56s-%.56s", r->word[0], r->word[1]);
-	else if (r->word_count == 1)
-		snprintf(text, sizeof(text), "%s", r->word[0]);
-	dash = strchr(text, '-');
-	if (dash)
-		*dash++ = 0;
-	if (!dash || endpoint_parse(text, &local) || endpoint_parse(dash, &remote))
+	if (r->word_count > 1 || (r->word_count == 1 && strcmp(r->word[0], "off") != 0))
+		return control_refuse(r, -EINVAL, "usage: drain [--timeout SECONDS], or drain off");
+	for (uint32_t s = 0; s < c->shard_count; s++) {
+		shard_call(c->shards[s], drain_shard, &draining);
+		control_shard_facts(c->shards[s], &facts);
+		left += facts.stats.connections;
+	}
+	writer_bool(&r->answer, "draining", draining);
+	writer_u64(&r->answer, "left", left);
+	return 0;
+}
+
+/* Walks all shards until the connection is found; 0 or -ENOENT. */
+static int find(const struct control_context *c, struct batch *b, const struct batch *start)
+{
+	for (uint32_t s = 0; s < c->shard_count; s++) {
+		*b = *start;
+		while (!b->done)
+			shard_call(c->shards[s], next_batch, b);
+		if (b->found)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+bool control_conn_exists(const struct control_context *c, const struct endpoint *local,
+			 const struct endpoint *remote)
+{
+	struct batch *b = malloc(2 * sizeof(*b));
+	bool exists;
+
+	if (!b)
+		return false;
+	b[1] = (struct batch){.local = local, .remote = remote};
+	exists = find(c, &b[0], &b[1]) == 0;
+	free(b);
+	return exists;
+}
+
+int control_kill(struct control_request *r)
+{
+	struct endpoint local, remote;
+	struct batch *b;
+	int code;
+
+	if (conn_name_parse(r->word, r->word_count, &local, &remote))
 		return control_refuse(r, -EINVAL,
 				      "usage: kill LOCAL REMOTE, as show conns prints them: kill "
 				      "10.9.0.2:40000 10.9.0.1:80");
-	b = malloc(sizeof(*b));
+	b = malloc(2 * sizeof(*b));
 	if (!b)
 		return control_refuse(r, -ENOMEM, "out of memory");
-	for (uint32_t s = 0; s < c->shard_count && !killed; s++) {
-		*b = (struct batch){.local = &local, .remote = &remote};
-		while (!b->done)
-			shard_call(c->shards[s], next_batch, b);
-		killed = b->killed;
-	}
+	b[1] = (struct batch){.local = &local, .remote = &remote, .kill = true};
+	code = find(r->context, &b[0], &b[1]);
 	free(b);
-	if (!killed)
-		return control_refuse(r, -ENOENT, "there is no such connection");
-	writer_u64(&r->answer, "killed", killed);
+	if (code)
+		return control_refuse(r, code, "there is no such connection");
+	writer_u64(&r->answer, "killed", 1);
 	return 0;
 }

@@ -103,11 +103,31 @@ static bool has_name(const char *wanted, const char *name)
 	return !*wanted || (name && strcasecmp(wanted, name) == 0);
 }
 
+bool conn_filter_ends(const struct conn_filter *f, const struct endpoint *local, const struct endpoint *remote)
+{
+	return (!f->local_port || f->local_port == local->port) &&
+	       (!f->remote_port || f->remote_port == remote->port) &&
+	       (!f->local.bits || prefix_contains(&f->local, &local->addr)) &&
+	       (!f->remote.bits || prefix_contains(&f->remote, &remote->addr));
+}
+
 bool conn_filter_matches(const struct conn_filter *f, const struct tcp_info *i)
 {
 	return has_name(f->state, tcp_state_name(i->state)) && has_name(f->recovery, i->recovery) &&
-	       has_name(f->cc, i->cc) && (!f->local_port || f->local_port == i->local.port) &&
-	       (!f->remote_port || f->remote_port == i->remote.port) &&
-	       (!f->local.bits || prefix_contains(&f->local, &i->local.addr)) &&
-	       (!f->remote.bits || prefix_contains(&f->remote, &i->remote.addr));
+	       has_name(f->cc, i->cc) && conn_filter_ends(f, &i->local, &i->remote);
+}
+
+int conn_name_parse(const char *const *word, uint32_t count, struct endpoint *local, struct endpoint *remote)
+{
+	char text[2 * ENDPOINT_TEXT_MAX + 2] = "";
+	char *dash;
+
+	if (count == 2)
+		snprintf(text, sizeof(text), "%.56s-%.56s", word[0], word[1]);
+	else if (count == 1)
+		snprintf(text, sizeof(text), "%s", word[0]);
+	dash = strchr(text, '-');
+	if (dash)
+		*dash++ = 0;
+	return !dash || endpoint_parse(text, local) || endpoint_parse(dash, remote) ? -EINVAL : 0;
 }

@@ -9,12 +9,23 @@
 #define CONTROL_REQUEST_MAX 4096u	  /* bytes of a request */
 #define CONTROL_ANSWER_MAX  (64u << 20) /* bytes of an answer */
 
+/* An answer that goes on: what happens from now on, until its reader goes or it has said all. */
+struct control_stream {
+	/* Every CONTROL_TICK_MS: appends what there is to `out`, as much as fits; what does not fit is
+	 * lost, and counted by it.  `ending`: the last time.  False: that was all. */
+	bool (*fill)(struct control_stream *, struct writer *out, bool ending);
+	void (*close)(struct control_stream *); /* frees it */
+};
+#define CONTROL_TICK_MS	    10u
+#define CONTROL_STREAM_MAX  (4u << 20) /* bytes that wait for a stream's reader */
+
 struct control_request {
 	const struct control_context *context;
 	const char *word[CONTROL_WORDS_MAX + 1]; /* what follows the command's own words; ends with NULL */
 	uint32_t word_count;
 	bool may_change; /* root or the daemon's user asks */
 	struct writer answer;
+	struct control_stream *stream; /* set by a command whose answer goes on after `answer` */
 	char error[CONFIG_ERROR_MAX]; /* why it was refused */
 };
 
@@ -39,6 +50,10 @@ int control_show_drops(struct control_request *);
 int control_show_memory(struct control_request *);
 int control_show_config(struct control_request *);
 int control_metrics(struct control_request *);
+int control_drain(struct control_request *);
+int control_watch(struct control_request *);
+int control_trace(struct control_request *);
+int control_capture(struct control_request *);
 
 int control_refuse(struct control_request *, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -56,6 +71,8 @@ void control_shard_facts(struct shard *, struct shard_facts *out);
 
 /* --- which connections --------------------------------------------------------------------------- */
 
+/* CONN: LOCAL REMOTE as show conns prints them, or as one word LOCAL-REMOTE.  0 or -EINVAL. */
+int conn_name_parse(const char *const *word, uint32_t count, struct endpoint *local, struct endpoint *remote);
 /* All that is set must match. */
 struct conn_filter {
 	struct prefix local, remote; /* bits 0: any */
@@ -66,5 +83,13 @@ struct conn_filter {
  * gbn", "cc cubic"; joined by blanks or "and".  0 or -EINVAL with a sentence. */
 int conn_filter_parse(const char *const *word, struct conn_filter *out, char error[static CONFIG_ERROR_MAX]);
 bool conn_filter_matches(const struct conn_filter *, const struct tcp_info *);
+/* The two ends alone. */
+bool conn_filter_ends(const struct conn_filter *, const struct endpoint *local, const struct endpoint *remote);
+/* Calls `see` for each connection, TIME-WAIT too, until it says false.  -ENOMEM, else 0. */
+int control_each_conn(const struct control_context *,
+		      bool (*see)(void *arg, uint32_t shard, const struct tcp_info *, ns_t now), void *arg);
+/* True when there is a connection with these ends. */
+bool control_conn_exists(const struct control_context *, const struct endpoint *local,
+			 const struct endpoint *remote);
 
 #endif

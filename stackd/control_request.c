@@ -119,7 +119,11 @@ static const struct command {
     {"describe", NULL, describe, false},
     {"set", NULL, set, true},
     {"kill", NULL, control_kill, true},
+    {"drain", NULL, control_drain, true},
     {"metrics", NULL, control_metrics, false},
+    {"watch", NULL, control_watch, false},
+    {"trace", NULL, control_trace, false},
+    {"capture", NULL, control_capture, false},
     {"wait", NULL, wait_, false},
 };
 
@@ -183,7 +187,7 @@ int control_run(struct control_request *r)
 	r->word_count -= own;
 	memmove(r->word, r->word + own, (r->word_count + 1) * sizeof(r->word[0]));
 	code = c->run(r);
-	if (!code && c->run != control_metrics)
+	if (!code && c->run != control_metrics && !r->stream)
 		writer_finish(&r->answer);
 	return code;
 }

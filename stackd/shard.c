@@ -69,6 +69,23 @@ void shard_frame(struct shard *sh, uint32_t interface, const struct frame *f)
 	}
 }
 
+/* A copy for those who look. */
+static void put_on_tape(struct shard *sh, uint32_t interface, const struct frame *f)
+{
+	struct tape_frame *t = tape_write(sh->tape, TAPE_FRAME_IN, sh->now, (uint32_t)sizeof(*t) + f->len);
+	uint8_t *to;
+
+	if (!t)
+		return;
+	*t = (struct tape_frame){.interface = interface, .len = f->len};
+	to = (uint8_t *)(t + 1);
+	for (uint32_t i = 0; i < f->span_count; i++) {
+		memcpy(to, f->span[i].base, f->span[i].len);
+		to += f->span[i].len;
+	}
+	tape_end(sh->tape);
+}
+
 static bool rx_interface(struct shard *sh, uint32_t i)
 {
 	struct driver *d = sh->config.driver[i];
@@ -77,6 +94,8 @@ static bool rx_interface(struct shard *sh, uint32_t i)
 
 	for (uint32_t k = 0; k < n; k++) {
 		count_add(&sh->counters, COUNT_rx_bytes, frames[k].len);
+		if (sh->tape)
+			put_on_tape(sh, i, &frames[k]);
 		shard_frame(sh, i, &frames[k]);
 	}
 	count_add(&sh->counters, COUNT_rx_frames, n);
@@ -451,11 +470,20 @@ struct driver *shard_driver(struct shard *sh, uint32_t interface)
 	return sh->config.driver[interface];
 }
 
+void shard_set_tape(struct shard *sh, struct tape *tape)
+{
+	sh->tape = tape && tape->frames ? tape : NULL;
+	net_set_tape(sh->net, sh->tape);
+	tcp_set_tape(sh->tcp, tape);
+}
+
 void shard_stats(const struct shard *sh, struct shard_stats *out)
 {
 	*out = sh->stats;
 	out->busy_ns = sh->now - sh->started_at - sh->stats.idle_ns;
 	out->sockets = sock_count(sh->socks);
+	out->connections = tcp_conn_count(sh->tcp);
+	out->listeners = tcp_listener_count(sh->tcp);
 }
 
 const struct counters *shard_counters(const struct shard *sh)

@@ -65,6 +65,8 @@ struct net *shard_net(struct shard *);
 struct sock_table *shard_socks(struct shard *);
 uint32_t shard_driver_count(const struct shard *);
 struct driver *shard_driver(struct shard *, uint32_t interface);
+/* What happens from now on is written there, frames too if it wants them; NULL: not any more. */
+void shard_set_tape(struct shard *, struct tape *);
 void shard_stats(const struct shard *, struct shard_stats *out);
 const struct counters *shard_counters(const struct shard *);
 

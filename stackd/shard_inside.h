@@ -21,6 +21,7 @@ struct shard {
 	bool has_waker;
 	_Atomic uint32_t frames_waiting; /* handed over to it, in its mailbox */
 	ns_t now, started_at;
+	struct tape *tape; /* NULL: nobody looks at frames */
 	_Atomic bool stop;
 	bool started;
 	pthread_t thread;

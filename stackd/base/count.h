@@ -86,6 +86,7 @@
 	X(conn_time_wait,         FACT,  "connections that entered TIME-WAIT") \
 	X(conn_time_wait_reused,  FACT,  "TIME-WAIT connections replaced by a new SYN") \
 	X(listen_backlog,         DROP,  "SYN refused: the listener's backlog is full") \
+	X(tcp_draining,           DROP,  "connection refused: stackd drains (stackdctl drain)") \
 	X(listen_no_buffers,      DROP,  "handshake not completed: no socket for the connection") \
 	X(syn_cookie_sent,        FACT,  "SYNs answered with a cookie") \
 	X(syn_cookie_ok,          FACT,  "connections made from a cookie") \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* stackdctl.c - sends the words of a command to the daemon and prints the answer.  What a command
- * means is the daemon's; only `wait` and `plugins FILE.so` have work to do here. */
+ * means is the daemon's; only `wait`, `drain` and `plugins FILE.so` have work to do here, and follow.c
+ * for the answers that go on. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,17 +15,11 @@
 #include "base/clock.h"
 #include "base/key.h"
 #include "ctl/plugin_file.h"
+#include "ctl/stackdctl.h"
 #include "ctl/writer.h"
 #include "stackd_msg.h"
 
-enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
-
 #define REQUEST_MAX 4096u
-
-struct options {
-	const char *rundir;
-	bool json;
-};
 
 static const char usage[] =
     "usage: stackdctl [-s RUNDIR] [--json] COMMAND\n"
@@ -34,6 +29,11 @@ static const char usage[] =
     "  describe NAME              what a key, section, plugin or counter is\n"
     "  set SECTION.KEY VALUE      for connections opened from now on\n"
     "  kill LOCAL REMOTE          reset a connection\n"
+    "  drain [--timeout SECONDS]  no new connections; until the last is gone.  drain off: again\n"
+    "  watch [FILTER]             shards and the busiest connections, each second, until ^C\n"
+    "  trace LOCAL REMOTE|FILTER  each event of a connection, and what its plugins made of it\n"
+    "  capture [IF|LOCAL REMOTE] [-w FILE|-]\n"
+    "                             frames as pcapng, plugins' verdicts as comments, until ^C\n"
     "  metrics                    Prometheus text\n"
     "  wait [--timeout SECONDS]   until stackd serves\n"
     "  plugins FILE.so            what a plugin file says of itself\n"
@@ -41,7 +41,7 @@ static const char usage[] =
     "  -h, --help, -V, --version\n"
     "Exit status: 0 done, 1 refused, 2 usage, 3 no daemon.\n";
 
-static int wrong_usage(const char *why, const char *what)
+int wrong_usage(const char *why, const char *what)
 {
 	fprintf(stderr, "stackdctl: %s%s\n%s", why, what, usage);
 	return EXIT_USAGE;
@@ -68,7 +68,7 @@ static int connect_daemon(const char *rundir)
 	return fd;
 }
 
-static int no_daemon(const char *rundir, int error)
+int no_daemon(const char *rundir, int error)
 {
 	if (error == -EACCES) {
 		fprintf(stderr, "stackdctl: %s/" STACKD_CONTROL_SOCK ": not allowed (see stackd.allow)\n",
@@ -114,6 +114,34 @@ static bool send_all(int fd, const char *data, size_t len)
 	return true;
 }
 
+int ask_daemon(const struct options *o, char **word, int count, int *code)
+{
+	char request[REQUEST_MAX];
+	size_t len;
+	int fd;
+
+	if (!pack(word, count, o->json, request, &len)) {
+		*code = wrong_usage("the command is too long", "");
+		return -1;
+	}
+	fd = connect_daemon(o->rundir);
+	if (fd < 0) {
+		*code = no_daemon(o->rundir, fd);
+		return -1;
+	}
+	if (send_all(fd, request, len))
+		return fd;
+	*code = no_daemon(o->rundir, -errno);
+	close(fd);
+	return -1;
+}
+
+int daemon_gone(void)
+{
+	fputs("stackdctl: the daemon went away, or does not allow it\n", stderr);
+	return EXIT_NO_DAEMON;
+}
+
 /* The first byte says how it went; the rest goes where it belongs. */
 static int print_answer(int fd)
 {
@@ -140,28 +168,18 @@ static int print_answer(int fd)
 	}
 	if (fflush(stdout))
 		return EXIT_REFUSED;
-	if (status < 0) {
-		fputs("stackdctl: the daemon went away, or does not allow it\n", stderr);
-		return EXIT_NO_DAEMON;
-	}
+	if (status < 0)
+		return daemon_gone();
 	return status == '0' ? EXIT_DONE : EXIT_REFUSED;
 }
 
 static int ask(const struct options *o, char **word, int count)
 {
-	char request[REQUEST_MAX];
-	size_t len;
-	int fd, code;
+	int code, fd = ask_daemon(o, word, count, &code);
 
-	if (!pack(word, count, o->json, request, &len))
-		return wrong_usage("the command is too long", "");
-	fd = connect_daemon(o->rundir);
 	if (fd < 0)
-		return no_daemon(o->rundir, fd);
-	if (send_all(fd, request, len))
-		code = print_answer(fd);
-	else
-		code = no_daemon(o->rundir, -errno);
+		return code;
+	code = print_answer(fd);
 	close(fd);
 	return code;
 }
@@ -176,7 +194,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static bool serves(const struct options *o)
+bool serves(const struct options *o)
 {
 	static char word[] = "wait", *words[] = {word};
 	char request[REQUEST_MAX], status = 0;
@@ -205,20 +223,32 @@ static bool parse_timeout(const char *text, uint64_t *ns)
 	return key_set(&key, ns, with_unit, why) == 0;
 }
 
-static int wait_daemon(const struct options *o, char **word, int count)
+/* [--timeout SECONDS]; 0 or EXIT_USAGE. */
+static int take_timeout(const char *command, char **word, int count, uint64_t *timeout)
 {
-	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-	uint64_t timeout = 30 * NS_PER_S, start = now_ns();
+	char why[64];
 	const char *text = NULL;
 
 	if (count == 2 && strcmp(word[0], "--timeout") == 0)
 		text = word[1];
 	else if (count == 1 && strncmp(word[0], "--timeout=", 10) == 0)
 		text = word[0] + 10;
-	else if (count != 0)
-		return wrong_usage("wait takes only --timeout SECONDS", "");
-	if (text && !parse_timeout(text, &timeout))
+	snprintf(why, sizeof(why), "%s takes only --timeout SECONDS", command);
+	if (count != 0 && !text)
+		return wrong_usage(why, "");
+	if (text && !parse_timeout(text, timeout))
 		return wrong_usage("not a time: ", text);
+	return 0;
+}
+
+static int wait_daemon(const struct options *o, char **word, int count)
+{
+	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+	uint64_t timeout = 30 * NS_PER_S, start = now_ns();
+	int code = take_timeout("wait", word, count, &timeout);
+
+	if (code)
+		return code;
 	while (!serves(o)) {
 		if (now_ns() - start >= timeout) {
 			fprintf(stderr, "stackdctl: no stackd serves in %s\n", o->rundir);
@@ -226,6 +256,65 @@ static int wait_daemon(const struct options *o, char **word, int count)
 		}
 		nanosleep(&pause, NULL);
 	}
+	return EXIT_DONE;
+}
+
+/* --- drain ------------------------------------------------------------------------------------------- */
+
+/* How many connections are left; -1: *code says why it is not known. */
+static long drain_once(const struct options *o, int *code)
+{
+	static char drain[] = "drain", *words[] = {drain};
+	const struct options text = {.rundir = o->rundir};
+	char answer[4096];
+	const char *left;
+	size_t len = 0;
+	ssize_t n;
+	int fd = ask_daemon(&text, words, 1, code);
+
+	if (fd < 0)
+		return -1;
+	while ((n = recv(fd, answer + len, sizeof(answer) - 1 - len, 0)) > 0 || (n < 0 && errno == EINTR))
+		len += n > 0 ? (size_t)n : 0;
+	close(fd);
+	answer[len] = 0;
+	if (len == 0) {
+		*code = daemon_gone();
+		return -1;
+	}
+	left = strstr(answer, "left: ");
+	if (answer[0] == '0' && left)
+		return strtol(left + 6, NULL, 10);
+	fprintf(stderr, "stackdctl: %s", answer + 1);
+	*code = EXIT_REFUSED;
+	return -1;
+}
+
+static int drain(const struct options *o, char **word, int count)
+{
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+	uint64_t timeout = UINT64_MAX, start = now_ns();
+	int code = take_timeout("drain", word, count, &timeout);
+	long left, said = -1;
+
+	if (code)
+		return code;
+	while ((left = drain_once(o, &code)) > 0) {
+		if (now_ns() - start >= timeout) {
+			fprintf(stderr, "stackdctl: %ld connection%s left; stackd still drains (drain off: not any "
+				"more)\n", left, left == 1 ? "" : "s");
+			return EXIT_REFUSED;
+		}
+		if (left != said && isatty(STDERR_FILENO))
+			fprintf(stderr, "\r%ld left \033[K", left);
+		said = left;
+		nanosleep(&pause, NULL);
+	}
+	if (said >= 0 && isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	if (left < 0)
+		return code;
+	puts(o->json ? "{\"draining\":true,\"left\":0}" : "drained: no connection is left");
 	return EXIT_DONE;
 }
 
@@ -347,6 +436,12 @@ int main(int argc, char **argv)
 		code = wrong_usage(count ? "unknown option: " : "a command is missing", count ? word[0] : "");
 	} else if (strcmp(word[0], "wait") == 0) {
 		code = wait_daemon(&o, word + 1, count - 1);
+	} else if (strcmp(word[0], "drain") == 0 && !(count == 2 && strcmp(word[1], "off") == 0)) {
+		code = drain(&o, word + 1, count - 1);
+	} else if (strcmp(word[0], "capture") == 0) {
+		code = capture(&o, word, count);
+	} else if (strcmp(word[0], "watch") == 0 || strcmp(word[0], "trace") == 0) {
+		code = follow(&o, word, count);
 	} else if (strcmp(word[0], "plugins") == 0) {
 		code = show_plugin_files(&o, word + 1, count - 1);
 	} else {

@@ -335,6 +335,14 @@ void writer_note(struct writer *w, const char *format, ...)
 	puts_(w, "\n");
 }
 
+bool writer_bytes(struct writer *w, const void *bytes, size_t len)
+{
+	if (w->overflow || !room(&w->text, &w->size, w->len + len + 1, w->max))
+		return false;
+	put(w, bytes, len);
+	return true;
+}
+
 void writer_raw(struct writer *w, const char *format, ...)
 {
 	char text[WRITER_FIELD_MAX];

@@ -60,6 +60,8 @@ void writer_bool(struct writer *, const char *name, bool value);
 
 /* Only in text: a word of the row's second line, or a line of its own outside of a table. */
 void writer_note(struct writer *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As they are; false: they don't fit, nothing was written. */
+bool writer_bytes(struct writer *, const void *bytes, size_t len);
 /* As it is, in both forms: for formats of their own (metrics). */
 void writer_raw(struct writer *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -179,6 +179,11 @@ enum net_verdict net_input(struct net *net, uint32_t interface, const struct fra
 
 /* --- flush and timers -------------------------------------------------------------- */
 
+void net_set_tape(struct net *net, struct tape *tape)
+{
+	net->tape = tape;
+}
+
 void net_flush(struct net *net, ns_t now)
 {
 	net->now = now;

@@ -15,6 +15,7 @@
 #include "base/count.h"
 #include "base/pool.h"
 #include "base/siphash.h"
+#include "base/tape.h"
 #include "driver/driver.h"
 
 enum rx_csum { RX_CSUM_PARTIAL_OK, RX_CSUM_STRICT, RX_CSUM_TRUST };
@@ -141,6 +142,8 @@ struct net_send {
 int net_send(struct net *, struct net_route *, const struct net_send *, ns_t now);
 /* One flush for all interfaces; then timers: neighbours' retries and ageing. */
 void net_flush(struct net *, ns_t now);
+/* Frames that leave are copied there; NULL: not any more. */
+void net_set_tape(struct net *, struct tape *);
 /* When net_flush wants to be called by itself (retries, ageing), NS_NEVER. */
 ns_t net_deadline(const struct net *);
 

@@ -22,6 +22,26 @@ static uint32_t frame_bytes(const struct tx_frame *f)
 	return bytes;
 }
 
+/* A copy for those who look. */
+static void put_on_tape(struct net *net, const struct net_if *iface, const struct tx_frame *f, ns_t now)
+{
+	uint32_t len = frame_bytes(f);
+	struct tape_frame *t = tape_write(net->tape, TAPE_FRAME_OUT, now, (uint32_t)sizeof(*t) + len);
+	uint8_t *to;
+
+	if (!t)
+		return;
+	*t = (struct tape_frame){.interface = (uint32_t)(iface - net->interface), .len = len};
+	to = (uint8_t *)(t + 1);
+	memcpy(to, f->head, f->head_len);
+	to += f->head_len;
+	for (uint32_t i = 0; i < f->data_count; i++) {
+		memcpy(to, f->data[i].base, f->data[i].len);
+		to += f->data[i].len;
+	}
+	tape_end(net->tape);
+}
+
 static int transmit(struct net *net, const struct net_if *iface, const struct tx_frame *f, ns_t now)
 {
 	int rc = iface->driver->ops->tx(iface->driver, now, f);
@@ -29,6 +49,8 @@ static int transmit(struct net *net, const struct net_if *iface, const struct tx
 	if (rc == 0) {
 		count(net->counters, COUNT_tx_frames);
 		count_add(net->counters, COUNT_tx_bytes, frame_bytes(f));
+		if (net->tape)
+			put_on_tape(net, iface, f, now);
 	}
 	return rc;
 }

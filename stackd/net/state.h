@@ -86,6 +86,7 @@ struct net {
 	struct counters *counters;
 	struct siphash_key secret;
 	ns_t now; /* the latest time we were told */
+	struct tape *tape; /* NULL: nobody looks */
 	uint32_t interface_count;
 	uint16_t ip4_id;
 	struct net_if interface[INTERFACES_MAX];

@@ -119,9 +119,11 @@ void conn_finish(struct tcp_conn *c, int error)
 
 	if (c->state == TCP_CLOSED)
 		return;
+	c->error = error;
+	if (conn_traced(c))
+		trace_end(c);
 	leave_everything(c);
 	c->state = TCP_CLOSED;
-	c->error = error;
 	if (known)
 		conn_event(c, TCP_EV_CLOSED);
 	else

@@ -167,7 +167,8 @@ struct tcp {
 	struct counters *counters;
 	struct siphash_key secret;
 	const struct tcp_rules *rules;
-	bool debug, blocked, cookie_sent;
+	struct tape *tape; /* NULL: nobody looks */
+	bool debug, blocked, cookie_sent, draining;
 	ns_t cookie_sent_at;
 	ns_t now;
 	struct wheel wheel, time_wait_wheel;
@@ -346,6 +347,21 @@ void timer_run(struct tcp *t);
 void timer_keepalive(struct tcp_conn *c);
 /* Progress or its absence: for the user timeout. */
 void timer_progress(struct tcp_conn *c);
+
+/* --- trace.c ----------------------------------------------------------------------------- */
+/* Each only when conn_traced. */
+static inline bool conn_traced(const struct tcp_conn *c)
+{
+	return c->tcp->tape != NULL;
+}
+void trace_ack(const struct tcp_conn *c, const struct sp_ack *a, const struct sp_verdict *v,
+	       struct sp_cc_out before);
+void trace_data(const struct tcp_conn *c, const struct sp_seg *seg, ns_t ack_by);
+void trace_timer(const struct tcp_conn *c, const struct sp_verdict *v, struct sp_cc_out before);
+void trace_wait(const struct tcp_conn *c);
+/* off: NO_OFFSET for a SYN. */
+void trace_send(const struct tcp_conn *c, uint8_t flags, uint64_t off, uint32_t len);
+void trace_end(const struct tcp_conn *c);
 
 /* --- policy.c ---------------------------------------------------------------------------- */
 uint32_t policy_offers(const struct tcp_profile *p);

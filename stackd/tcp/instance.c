@@ -107,6 +107,26 @@ void tcp_set_rules(struct tcp *t, const struct tcp_rules *rules)
 	t->rules = rules;
 }
 
+void tcp_set_tape(struct tcp *t, struct tape *tape)
+{
+	t->tape = tape;
+}
+
+void tcp_set_draining(struct tcp *t, bool draining)
+{
+	t->draining = draining;
+}
+
+uint32_t tcp_conn_count(const struct tcp *t)
+{
+	return t->conns.count;
+}
+
+uint32_t tcp_listener_count(const struct tcp *t)
+{
+	return t->listeners.count;
+}
+
 /* Time goes on, and a connection whose end was told is freed. */
 static void begin(struct tcp *t, ns_t now)
 {
@@ -155,6 +175,10 @@ enum tcp_outcome tcp_input(struct tcp *t, const struct net_segment *in, ns_t now
 	if (w && time_wait_input(t, w, &s))
 		return TCP_DONE;
 	l = demux_listener(t, hash, &s.local);
+	if (l && t->draining) {
+		count(t->counters, COUNT_tcp_draining);
+		l = NULL;
+	}
 	return l ? listen_input(l, &s, conn) : TCP_NOT_FOUND;
 }
 

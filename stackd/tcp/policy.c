@@ -327,7 +327,7 @@ static void episode(struct tcp_conn *c, const struct sp_verdict *v)
 void policy_ack(struct tcp_conn *c, struct sp_ack *a, bool progress)
 {
 	struct sp_verdict v = {.episode = SP_SAME};
-	struct sp_cc_out out;
+	struct sp_cc_out out, before = cc_now(c);
 
 	if (a->rtt)
 		policy_rtt(c, a->rtt, a->rtt_ambiguous);
@@ -346,6 +346,8 @@ void policy_ack(struct tcp_conn *c, struct sp_ack *a, bool progress)
 		cc_ops(c)->on_ack(&c->view, ready(c, KIND_CC), a, c->recovering, &out);
 		take_cc(c, out);
 	}
+	if (conn_traced(c))
+		trace_ack(c, a, &v, before);
 }
 
 /* The peer may throw away what it has only selectively acknowledged (RFC 2018 section 8): when the
@@ -374,6 +376,7 @@ static void default_timer(struct tcp_conn *c, struct sp_verdict *v)
 void policy_timer(struct tcp_conn *c)
 {
 	struct sp_verdict v = {.episode = SP_SAME};
+	struct sp_cc_out before = cc_now(c);
 
 	unsack(c);
 	c->timer_ran = true;
@@ -387,6 +390,8 @@ void policy_timer(struct tcp_conn *c)
 		c->view.rto_since = c->view.now; /* RFC 6298 5.6 */
 	}
 	episode(c, &v);
+	if (conn_traced(c))
+		trace_timer(c, &v, before);
 }
 
 void policy_idle(struct tcp_conn *c)
@@ -476,6 +481,8 @@ void policy_data(struct tcp_conn *c, const struct sp_seg *seg)
 	if (when != NS_NEVER)
 		c->ack_timeout = when > now ? when - now : 0;
 	recv_ack_by(c, when);
+	if (conn_traced(c))
+		trace_data(c, seg, when);
 }
 
 void policy_read(struct tcp_conn *c, uint64_t freed)

@@ -21,6 +21,10 @@ int tcp_connect(struct tcp *t, const struct endpoint *local, const struct endpoi
 	t->now = now;
 	if (remote->port == 0)
 		return -EINVAL;
+	if (t->draining) {
+		count(t->counters, COUNT_tcp_draining);
+		return -ENETDOWN;
+	}
 	ret = net_route(t->net, &remote->addr, &local->addr, &route); /* MUST-44, MUST-46 */
 	if (ret < 0)
 		return ret;

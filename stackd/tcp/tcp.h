@@ -21,6 +21,7 @@
 #include "base/pool.h"
 #include "base/ring.h"
 #include "base/siphash.h"
+#include "base/tape.h"
 #include "net/net.h"
 #include "stackd_plugin.h"
 
@@ -103,6 +104,9 @@ struct tcp *tcp_create(const struct tcp_config *, ns_t now); /* NULL: out of mem
 void tcp_destroy(struct tcp *); /* says nothing to the peers: see tcp_abort */
 void tcp_set_rules(struct tcp *, const struct tcp_rules *); /* for connections opened from now on */
 
+/* No connections from now on: opening one is -ENETDOWN, a SYN finds no listener. */
+void tcp_set_draining(struct tcp *, bool draining);
+
 /* --- frames ---------------------------------------------------------------------------------- */
 
 enum tcp_outcome {
@@ -153,7 +157,7 @@ void *tcp_listener_user(const struct tcp_listener *);
 
 /* Active open; the SYN leaves with the next tcp_run.  local.addr unspecified: by route; local.port
  * must be chosen.  rules NULL: the instance's.  0; -EADDRINUSE the four-tuple exists; -ENETUNREACH,
- * -EADDRNOTAVAIL, -EINVAL as net_route; -ENOBUFS. */
+ * -EADDRNOTAVAIL, -EINVAL as net_route; -ENOBUFS; -ENETDOWN while it drains. */
 int tcp_connect(struct tcp *, const struct endpoint *local, const struct endpoint *remote,
 		const struct tcp_rules *rules, void *user, ns_t now, struct tcp_conn **out);
 /* local.addr unspecified: all of ours (v4_only: only IPv4 ones, v6_only: only IPv6).  Several
@@ -236,6 +240,41 @@ struct tcp_info {
 void tcp_info(const struct tcp_conn *, struct tcp_info *out, ns_t now);
 /* Walks all connections (TIME-WAIT too: conn NULL, out filled as far as known); *cursor starts at 0. */
 bool tcp_next_conn(struct tcp *, uint64_t *cursor, struct tcp_conn **conn, struct tcp_info *out, ns_t now);
+
+/* What happened to a connection, and what its plugins made of it: the body of a TAPE_TCP record. */
+enum tcp_trace_kind {
+	TCP_TRACE_ACK,	 /* in: an acknowledgement, after recovery and cc have judged it */
+	TCP_TRACE_DATA,	 /* in: text, and what the ack plugin said */
+	TCP_TRACE_TIMER, /* recovery's timer has run */
+	TCP_TRACE_WAIT,	 /* rto has backed off: a SYN was not answered */
+	TCP_TRACE_SEND,	 /* out: text or FIN */
+	TCP_TRACE_EMPTY, /* out: without text */
+	TCP_TRACE_END,	 /* the connection is gone */
+};
+struct tcp_trace {
+	uint8_t kind, state, episode; /* enum tcp_trace_kind, tcp_state, sp_episode */
+	uint8_t flags;		      /* SEND, EMPTY: of the TCP header */
+	bool recovering, again;	      /* again: SEND of what was sent before */
+	bool duplicate, sack_news;    /* ACK */
+	bool in_order, kept;	      /* DATA */
+	uint32_t mss, backoffs, allowance;
+	int error; /* END: errno */
+	struct endpoint local, remote;
+	uint64_t off, len; /* ACK: what snd_una was and by how much it moved; else of the text */
+	uint64_t delivered, left; /* ACK: acknowledged or sacked; bytes that recovery reckons gone */
+	ns_t rtt;		  /* ACK: the sample, 0 for none */
+	ns_t ack_by;		  /* DATA: when an ACK must leave; NS_NEVER: none is owed */
+	uint64_t cwnd_before, ssthresh_before;
+	uint64_t cwnd, ssthresh, pipe, sacked, lost; /* bytes */
+	uint64_t snd_una, snd_nxt, rcv_nxt;
+	ns_t rto, srtt;
+	const char *recovery, *rto_plugin, *ack, *cc; /* names of plugins */
+};
+/* From now on connections tell what happens to them; NULL: not any more. */
+void tcp_set_tape(struct tcp *, struct tape *);
+/* Neither gone nor in TIME-WAIT; and listeners. */
+uint32_t tcp_conn_count(const struct tcp *);
+uint32_t tcp_listener_count(const struct tcp *);
 
 struct tcp_listener_info {
 	struct endpoint local;

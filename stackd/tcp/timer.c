@@ -55,6 +55,8 @@ static void handshake(struct tcp_conn *c)
 	c->retransmits++;
 	count(c->tcp->counters, COUNT_tx_retransmits);
 	policy_expire(c);
+	if (conn_traced(c))
+		trace_wait(c);
 	c->syn_due = true;
 }
 

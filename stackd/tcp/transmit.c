@@ -81,6 +81,8 @@ static int hand_over(struct tcp_conn *c, const struct segment_head *h, uint64_t 
 	}
 	if (ret < 0)
 		conn_soft_error(c, -ret);
+	if (conn_traced(c))
+		trace_send(c, h->flags, off, len);
 	counted(c, len, segments);
 	if (h->flags & SEG_ACK)
 		ack_left(c);
