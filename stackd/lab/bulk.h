@@ -23,9 +23,26 @@ struct bulk_result {
 	struct counters got;  /* of the receiver's */
 };
 
+#define BULK_SAMPLES_MAX 1024u
+
+/* How a transfer went, seen often enough for a plot: the samples lie `step_ns` apart at the least. */
+struct bulk_course {
+	ns_t step_ns;
+	uint32_t count;
+	struct {
+		ns_t at;	       /* since the SYN */
+		uint64_t acked, sent;  /* bytes: snd_una, snd_nxt */
+		uint64_t cwnd, flight; /* bytes */
+		ns_t srtt;
+	} sample[BULK_SAMPLES_MAX];
+};
+
 /* `seed` decides everything that `link` leaves to chance.  Gives up after an hour of the simulated
  * time.  May run on several threads at once, with the same rules. */
 void bulk_run(const struct tcp_rules *, const struct bulk_link *, uint64_t bytes, uint64_t seed, bool lenient,
 	      struct bulk_result *);
+/* The same transfer, and its course too. */
+void bulk_watch(const struct tcp_rules *, const struct bulk_link *, uint64_t bytes, uint64_t seed,
+		struct bulk_result *, struct bulk_course *);
 
 #endif

@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --seeds A..B      (1..20)\n"
 	"  --set KEY=VALUE   a setting as of stackd -o, for both ends: --set tcp.timestamps=no\n"
 	"  --jobs N          threads (all CPUs)\n"
+	"  -o FILE.html      a report with plots, one file that needs no network\n"
 	"  --csv FILE        a line for each transfer; - for stdout\n"
 	"  --json FILE       all of it; - for stdout\n"
 	"\n"
@@ -91,6 +92,9 @@ static int option(struct sweep *s, int opt)
 		return add_setting(s, optarg);
 	case OPT_JOBS:
 		return set_jobs(s, optarg);
+	case 'o':
+		s->html = optarg;
+		return 0;
 	case OPT_CSV:
 		s->csv = optarg;
 		return 0;
@@ -109,7 +113,7 @@ static int options(struct sweep *s, int argc, char **argv)
 
 	argv[0] = (char[]){"stackd-lab sweep"};
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "ho:", longs, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {
 			fputs(usage, stdout);
 			return 1;
@@ -143,11 +147,14 @@ static int write_to(const char *path, const struct sweep *s, void (*how)(const s
 
 static int report(const struct sweep *s)
 {
-	bool taken = (s->csv && strcmp(s->csv, "-") == 0) || (s->json && strcmp(s->json, "-") == 0);
+	bool taken = (s->csv && strcmp(s->csv, "-") == 0) || (s->json && strcmp(s->json, "-") == 0) ||
+		     (s->html && strcmp(s->html, "-") == 0);
 	int failed = 0;
 
 	if (s->csv)
 		failed |= write_to(s->csv, s, sweep_csv);
+	if (s->html)
+		failed |= write_to(s->html, s, sweep_html);
 	if (s->json)
 		failed |= write_to(s->json, s, sweep_json);
 	if (!taken)

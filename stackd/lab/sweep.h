@@ -41,7 +41,7 @@ struct sweep {
 	uint64_t seed_first, seed_last;
 	char settings[4096];
 	uint32_t jobs;
-	const char *csv, *json;
+	const char *csv, *json, *html;
 	/* after sweep_prepare */
 	uint32_t points, seeds, policies;
 	struct sweep_point *point;
@@ -71,5 +71,12 @@ struct sweep_spread sweep_spread(const struct sweep *, const struct sweep_point 
 void sweep_table(const struct sweep *, FILE *);
 void sweep_csv(const struct sweep *, FILE *);
 void sweep_json(const struct sweep *, FILE *);
+/* Transfers of the point that were not completed, or wrongly. */
+uint32_t sweep_incomplete(const struct sweep *, const struct sweep_point *);
+
+/* --- sweep_html.c --------------------------------------------------------------------------- */
+
+/* One page that needs nothing else; runs some transfers again to see their course. */
+void sweep_html(const struct sweep *, FILE *);
 
 #endif

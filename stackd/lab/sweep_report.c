@@ -56,7 +56,7 @@ static const char *value(const struct sweep *s, const struct sweep_point *p, enu
 	return s->value[a][p->at[a]].text;
 }
 
-static uint32_t incomplete(const struct sweep *s, const struct sweep_point *p)
+uint32_t sweep_incomplete(const struct sweep *s, const struct sweep_point *p)
 {
 	uint32_t n = 0;
 
@@ -103,7 +103,7 @@ static void cell(FILE *out, struct sweep_spread d, double unit, int decimals, in
 
 static void table_line(const struct sweep *s, const struct sweep_point *p, FILE *out)
 {
-	uint32_t bad = incomplete(s, p);
+	uint32_t bad = sweep_incomplete(s, p);
 
 	for (enum sweep_axis a = 0; a < AXIS_MAX; a++)
 		if (s->count[a] > 1)
