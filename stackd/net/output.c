@@ -276,7 +276,7 @@ static int sent(struct net *net, struct net_route *route, int rc)
 		return 0;
 	count(net->counters, COUNT_tx_full);
 	if (rc == -EMSGSIZE && route->gso_max > route->mtu)
-		route->gso_max = iface->driver->caps.gso_max > ETH_BYTES + route->mtu
+		route->gso_max = iface->driver->caps.gso_max > ETH_BYTES + iface->mtu
 				     ? iface->driver->caps.gso_max - ETH_BYTES
 				     : route->mtu;
 	return -ENOBUFS;

@@ -191,6 +191,6 @@ int net_route(struct net *net, const struct addr *dst, const struct addr *src,
 				  .interface = c.iface->index};
 	/* the kernel cuts a big frame into segments of gso_size, so that a smaller path is fine too
 	 */
-	out->gso_max = c.iface->tx_csum ? c.iface->gso_max : out->mtu;
+	out->gso_max = c.iface->gso_max > c.iface->mtu ? c.iface->gso_max : out->mtu;
 	return 0;
 }

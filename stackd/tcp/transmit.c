@@ -94,6 +94,8 @@ uint32_t transmit_max(const struct tcp_conn *c)
 	uint32_t head = conn_ip_header(c) + 20 + (c->ts_on ? 12 : 0), mss = c->view.mss;
 	uint32_t most = c->route.gso_max > head ? c->route.gso_max - head : 0;
 
+	if (c->route.gso_max <= c->route.mtu) /* nobody would cut it up */
+		return mss;
 	if (most > CHUNK_BYTES_MAX)
 		most = CHUNK_BYTES_MAX;
 	return most < mss ? mss : most / mss * mss;

@@ -89,6 +89,7 @@ int net_send(struct net *n, struct net_route *route, const struct net_send *s, n
 		p->len += s->data[i].len;
 	}
 	assert(head + p->len <= route->gso_max);
+	assert(s->gso_size == 0 || route->gso_max > route->mtu);
 	assert(s->gso_size ? head + s->l4_len + s->gso_size <= route->mtu
 			   : head + p->len <= route->mtu);
 	n->queue[n->end++ % FAKE_PACKETS_MAX] = p;

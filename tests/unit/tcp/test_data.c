@@ -445,6 +445,27 @@ static void urgent_probe(void **state)
 	talk_end(&t);
 }
 
+/* MUST-16 where the driver cuts nothing: no segment above the peer's MSS, even when a frame would
+ * hold several. */
+static void small_mss(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, 0);
+	talk_begin(&t);
+	talk_listen(&t, 1);
+	talk_inject(&t, "S 0:0(0) <mss 400>");
+	talk_expect(&t, "S. 0:0(0) ack 1");
+	talk_inject(&t, ". 1:1(0) ack 1");
+	talk_send(&t, 1000);
+	talk_expect(&t, ". 1:401(400)");
+	talk_expect(&t, ". 401:801(400)");
+	talk_inject(&t, ". 1:1(0) ack 801");
+	talk_expect(&t, "P. 801:1001(200)");
+	talk_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,7 +477,7 @@ int main(void)
 	    cmocka_unit_test(gso),          cmocka_unit_test(driver_full),
 	    cmocka_unit_test(ecn),          cmocka_unit_test(urgent),
 	    cmocka_unit_test(urgent_again), cmocka_unit_test(urgent_probe),
-	    cmocka_unit_test(unscaled_window),
+	    cmocka_unit_test(unscaled_window), cmocka_unit_test(small_mss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
