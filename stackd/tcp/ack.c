@@ -3,8 +3,9 @@
  * delivery-rate samples, the peer's window.  What follows from it, policy decides. */
 #include "tcp/conn.h"
 
-/* RFC 9293 3.10.7.4: "the send window should be updated" by the newest segment only.  True: moved.
- */
+/* RFC 9293 3.10.7.4: "the send window should be updated" by the newest segment only.  One that
+ * acknowledges more than any before is that in any case, so that a forged or damaged number in
+ * SND.WL1 shuts the window for no longer than to the next progress.  True: moved. */
 static bool take_window(struct tcp_conn *c, const struct segment *s)
 {
 	uint32_t wnd = (uint32_t)s->window << c->snd_wscale;
@@ -12,8 +13,10 @@ static bool take_window(struct tcp_conn *c, const struct segment *s)
 	int64_t newer = (int64_t)(s->off - c->snd_wl1);
 	bool moved, was_shut = output_window_shut(c);
 
-	if ((int64_t)(s->ack_off - c->view.snd_una) < 0 || newer < 0 ||
-	    (newer == 0 && (int64_t)(s->ack_off - c->snd_wl2) < 0))
+	if ((int64_t)(s->ack_off - c->view.snd_una) < 0)
+		return false;
+	if (s->ack_off == c->view.snd_una &&
+	    (newer < 0 || (newer == 0 && (int64_t)(s->ack_off - c->snd_wl2) < 0)))
 		return false;
 	moved = limit != c->view.snd_limit;
 	c->snd_wnd = wnd;

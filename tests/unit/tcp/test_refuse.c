@@ -357,6 +357,29 @@ static void small_mss(void **state)
 	talk_end(&t);
 }
 
+/* A number ahead of the peer's own, damaged or forged, does not freeze the window: the next progress
+ * brings the real one. */
+static void forged_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_inject(&t, ". 1025:1025(0) ack 1 win 1460");
+	talk_send(&t, 2920);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_inject(&t, ". 1:1(0) ack 1461 win 8000");
+	talk_expect(&t, "P. 1461:2921(1460)");
+	talk_inject(&t, ". 1:1(0) ack 2921 win 8000");
+	talk_inject(&t, "P. 1:2(1) ack 1461 win 100"); /* an old one takes nothing back */
+	talk_expect(&t, ". 2921:2921(0) ack 2");
+	talk_send(&t, 1460);
+	talk_expect(&t, "P. 2921:4381(1460)");
+	talk_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +389,7 @@ int main(void)
 	    cmocka_unit_test(malformed),     cmocka_unit_test(noise),
 	    cmocka_unit_test(icmp),          cmocka_unit_test(soft_error),
 	    cmocka_unit_test(wrong_plugins), cmocka_unit_test(small_mss),
+	    cmocka_unit_test(forged_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
