@@ -52,11 +52,13 @@ static void option(struct seen *s, const uint8_t *o, uint32_t len)
 			s->mss = get_be16(o + 2);
 		break;
 	case 3:
+		if (len != 3)
+			break;
 		s->has_wscale = true;
 		s->wscale = o[2];
 		break;
 	case 4:
-		s->sack_permitted = true;
+		s->sack_permitted |= len == 2;
 		break;
 	case 5:
 		for (uint32_t i = 2; i + 8 <= len && s->sack_count < 4; i += 8) {

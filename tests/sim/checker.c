@@ -9,6 +9,9 @@
 #include "lab/seen.h"
 
 #define ACK_DELAY_MAX_NS 500000000ull
+#define MSS_LEAST	 48u /* a smaller offer of the peer is not taken at its word */
+
+enum { CAME_BYTE = 1, CAME_FIN = 2 /* with this offset */ };
 
 typedef long long ll;
 
@@ -20,7 +23,7 @@ static void violation(struct checker *c, unsigned host, uint64_t now, const char
 	va_list args;
 	int n;
 
-	if (*c->violation)
+	if (*c->violation || !(c->watched >> host & 1))
 		return;
 	n = snprintf(c->violation, sizeof(c->violation), "host %u at %.6f s, frame %llu: ", host,
 		     (double)now / 1e9, (unsigned long long)c->frames);
@@ -32,12 +35,12 @@ static void violation(struct checker *c, unsigned host, uint64_t now, const char
 void checker_init(struct checker *c)
 {
 	memset(c, 0, sizeof(*c));
+	c->watched = 3;
 	for (unsigned i = 0; i < 2; i++) {
 		c->side[i].byte = calloc(1, CHECKER_STREAM_MAX);
 		c->side[i].came = calloc(1, CHECKER_STREAM_MAX);
 		if (!c->side[i].byte || !c->side[i].came)
 			abort();
-		c->side[i].peer_fin = -1;
 		c->side[i].again_at = -1;
 	}
 }
@@ -59,17 +62,33 @@ static int64_t offset(uint32_t iss, uint32_t seq)
 
 static void sent_syn(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
 {
-	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+	struct checker_side *me = &c->side[host];
 
 	if (me->syn && me->iss != s->seq)
 		violation(c, host, now, "another initial sequence number");
 	me->syn = true;
 	me->iss = s->seq;
-	me->has_wscale = s->has_wscale;
+	me->offers_wscale = s->has_wscale;
 	me->wscale = s->wscale;
-	if (peer->syn)
-		me->agreed_scale = peer->agreed_scale = me->has_wscale && peer->has_wscale;
+	me->offers_sack = s->sack_permitted;
+	me->offers_ts = s->has_ts;
 	me->edge_out = s->window;
+}
+
+/* RFC 7323 3.2: once agreed, in every segment but RST; and no option that was not agreed. */
+static void sent_options(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
+{
+	const struct checker_side *me = &c->side[host];
+	bool ts = me->offers_ts && me->told_ts;
+
+	if (s->flags & (SEEN_SYN | SEEN_RST))
+		return;
+	if (s->has_ts != ts)
+		violation(c, host, now, ts ? "no timestamp" : "a timestamp that was not agreed");
+	if (s->sack_count && !(me->offers_sack && me->told_sack))
+		violation(c, host, now, "SACK that was not agreed");
+	if (me->mss >= MSS_LEAST && s->len > me->mss)
+		violation(c, host, now, "%u bytes, and the peer's MSS is %u", s->len, me->mss);
 }
 
 static void sent_bytes(struct checker *c, unsigned host, uint64_t now, const struct seen *s, int64_t off)
@@ -132,22 +151,47 @@ static void sent_data(struct checker *c, unsigned host, uint64_t now, const stru
 		me->sent_end = end;
 }
 
+static bool fin_came(const struct checker_side *me, int64_t at)
+{
+	return at >= 0 && at < CHECKER_STREAM_MAX && me->came[at] & CAME_FIN;
+}
+
 static bool has_come(const struct checker_side *me, int64_t begin, int64_t end)
 {
-	if (me->peer_fin >= 0 && end == me->peer_fin + 1)
+	if (fin_came(me, end - 1))
 		end--;
 	if (begin < 0 || end > CHECKER_STREAM_MAX)
 		return false;
 	for (int64_t i = begin; i < end; i++)
-		if (!me->came[i])
+		if (!(me->came[i] & CAME_BYTE))
 			return false;
 	return true;
+}
+
+/* Of the blocks that are no duplicate's the first holds what came last (RFC 2018 4). */
+static void sent_newest(struct checker *c, unsigned host, uint64_t now, const struct seen *s, uint32_t from)
+{
+	const struct checker_side *me = &c->side[host];
+	uint32_t iss = c->side[!host].iss;
+
+	for (uint32_t i = from + 1; i < s->sack_count; i++)
+		if (me->newest[0] < me->newest[1] && offset(iss, s->sack[i].begin) <= me->newest[0] &&
+		    offset(iss, s->sack[i].end) >= me->newest[1])
+			violation(c, host, now, "SACK block %u holds %lld-%lld, which came last", i + 1,
+				  (ll)me->newest[0], (ll)me->newest[1]);
+}
+
+static bool overlap(const struct seen *s, uint32_t i, uint32_t j)
+{
+	return (int32_t)(s->sack[i].begin - s->sack[j].end) < 0 &&
+	       (int32_t)(s->sack[j].begin - s->sack[i].end) < 0;
 }
 
 /* Inside what came, above the ACK and apart from each other; only the first may be a duplicate's. */
 static void sent_sack(struct checker *c, unsigned host, uint64_t now, const struct seen *s, int64_t ack)
 {
 	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
+	bool dsack = false;
 
 	for (uint32_t i = 0; i < s->sack_count; i++) {
 		int64_t begin = offset(peer->iss, s->sack[i].begin);
@@ -158,19 +202,24 @@ static void sent_sack(struct checker *c, unsigned host, uint64_t now, const stru
 		if (i > 0 && begin < ack)
 			violation(c, host, now, "SACK %lld-%lld below the ACK %lld and not first",
 				  (ll)begin, (ll)end, (ll)ack);
-		for (uint32_t j = 1; j < i; j++)
-			if (s->sack[i].begin == s->sack[j].begin)
+		dsack |= i == 0 && begin < ack;
+		for (uint32_t j = 0; j < i; j++) {
+			dsack |= j == 0 && overlap(s, i, j);
+			if (j > 0 && overlap(s, i, j))
 				violation(c, host, now, "SACK %lld-%lld twice", (ll)begin, (ll)end);
+		}
 	}
+	sent_newest(c, host, now, s, dsack);
 }
 
 static void sent_ack(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
 {
 	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
-	unsigned scale = me->agreed_scale && !(s->flags & SEEN_SYN) ? me->wscale : 0;
+	bool scaled = me->offers_wscale && me->told_wscale && !(s->flags & SEEN_SYN);
+	unsigned scale = scaled ? me->wscale : 0;
 	int64_t ack = offset(peer->iss, s->ack), edge = ack + ((int64_t)s->window << scale);
 
-	if (ack > me->came_end)
+	if (ack > me->came_end + fin_came(me, me->came_end))
 		violation(c, host, now, "ACK %lld, but only %lld has come", (ll)ack, (ll)me->came_end);
 	if (ack < me->ack_out)
 		violation(c, host, now, "ACK %lld after ACK %lld", (ll)ack, (ll)me->ack_out);
@@ -181,6 +230,8 @@ static void sent_ack(struct checker *c, unsigned host, uint64_t now, const struc
 	me->ack_out = ack;
 	if (edge > me->edge_out)
 		me->edge_out = edge;
+	if (me->newest[0] < ack)
+		me->newest[0] = me->newest[1];
 	me->owes_since = 0;
 }
 
@@ -188,11 +239,13 @@ static void sent(struct checker *c, unsigned host, uint64_t now, const struct se
 {
 	struct checker_side *me = &c->side[host];
 
+	sent_options(c, host, now, s);
 	if (s->flags & SEEN_SYN) {
 		sent_syn(c, host, now, s);
 	} else if (s->flags & SEEN_RST) {
 		/* a late duplicate may find the connection over */
-		if (c->rst_is_wrong && !(me->fin && me->acked > me->fin_at && me->peer_fin >= 0))
+		if (c->rst_is_wrong &&
+		    !(me->fin && me->acked > me->fin_at && fin_came(me, me->came_end)))
 			violation(c, host, now, "RST");
 		return;
 	} else if (s->len > 0 || (s->flags & SEEN_FIN)) {
@@ -206,22 +259,49 @@ static void sent(struct checker *c, unsigned host, uint64_t now, const struct se
 
 /* --- taken in ------------------------------------------------------------------------------------ */
 
+/* A segment that leaves a gap is to be reported first.  When all of it had come before, it may have been
+ * refused then, or not: no rule. */
+static void came_newest(struct checker_side *me, int64_t off, int64_t end)
+{
+	bool is_new = false;
+
+	for (int64_t i = off; i < end; i++)
+		is_new |= !(me->came[i] & CAME_BYTE);
+	if (off > me->ack_out && end <= me->edge_out) {
+		me->newest[0] = is_new ? off : 0;
+		me->newest[1] = is_new ? end : 0;
+	}
+}
+
 static void came_data(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
 {
 	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
 	int64_t off = offset(peer->iss, s->seq), end = off + s->len;
 
-	if (off < 0 || end > CHECKER_STREAM_MAX)
+	if (off < 0 || end >= CHECKER_STREAM_MAX)
 		return;
-	memset(me->came + off, 1, s->len);
+	came_newest(me, off, end);
+	for (int64_t i = off; i < end; i++)
+		me->came[i] |= CAME_BYTE;
 	if (s->flags & SEEN_FIN)
-		me->peer_fin = end;
-	while (me->came_end < CHECKER_STREAM_MAX && me->came[me->came_end])
-		me->came_end++;
-	if (me->came_end == me->peer_fin)
+		me->came[end] |= CAME_FIN;
+	while (me->came_end < CHECKER_STREAM_MAX && me->came[me->came_end] & CAME_BYTE)
 		me->came_end++;
 	if (off <= me->ack_out && end > me->ack_out && end <= me->edge_out && me->owes_since == 0)
 		me->owes_since = now;
+}
+
+/* The first one counts. */
+static void came_syn(struct checker_side *me, const struct checker_side *peer, const struct seen *s)
+{
+	if (me->told || s->seq != peer->iss || (s->flags & SEEN_ACK && s->ack != me->iss + 1))
+		return;
+	me->told = true;
+	me->told_wscale = s->has_wscale;
+	me->peer_wscale = s->wscale > 14 ? 14 : s->wscale;
+	me->told_sack = s->sack_permitted;
+	me->told_ts = s->has_ts;
+	me->mss = s->mss;
 }
 
 static bool acceptable(const struct checker *c, unsigned host, const struct seen *s)
@@ -238,10 +318,13 @@ static bool acceptable(const struct checker *c, unsigned host, const struct seen
 static void came(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
 {
 	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
-	unsigned scale = peer->agreed_scale && !(s->flags & SEEN_SYN) ? peer->wscale : 0;
+	bool scaled = me->offers_wscale && me->told_wscale && !(s->flags & SEEN_SYN);
+	unsigned scale = scaled ? me->peer_wscale : 0;
 	int64_t ack = offset(me->iss, s->ack), edge = ack + ((int64_t)s->window << scale);
 
 	me->again_at = -1;
+	if (s->flags & SEEN_SYN)
+		came_syn(me, peer, s);
 	if (s->flags & SEEN_RST)
 		return;
 	/* RFC 9293 3.10.7.4: the ACK of an unacceptable segment counts for nothing */
@@ -272,4 +355,12 @@ void checker_see(struct checker *c, unsigned host, uint64_t now, bool out, const
 		sent(c, host, now, &s);
 	else if (seen_sums_are_right(frame, len) && memcmp(frame, c->mac[host], 6) == 0)
 		came(c, host, now, &s);
+}
+
+void checker_live(struct checker *c, unsigned host, uint64_t now, uint64_t since, uint64_t within,
+		  uint64_t queued)
+{
+	if (now > since + within && c->side[host].acked < (int64_t)queued)
+		violation(c, host, now, "%lld of %lld queued bytes acknowledged %.0f s after the last fault",
+			  (ll)c->side[host].acked, (ll)queued, (double)(now - since) / 1e9);
 }

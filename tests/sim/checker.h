@@ -2,10 +2,15 @@
 /* checker.h - watches the frames of one connection from outside and knows what no TCP may do.  It
  * shares no code with the stack: its own parser, its own bookkeeping byte by byte.
  *
- * Held: nothing is sent beyond the window or below what is acknowledged; the right edge never moves
- * left; nothing is acknowledged, selectively too, that did not come; a byte sent again is the same;
- * SACK blocks are ordered as RFC 2018 and 2883 say; nothing follows a FIN; data in order is
- * acknowledged within 500 ms; the interval of resends never shrinks while nothing comes back. */
+ * Held: nothing is sent beyond the window, above the peer's MSS or below what is acknowledged; the
+ * right edge never moves left; nothing is acknowledged, selectively too, that did not come; a byte
+ * sent again is the same; SACK blocks are ordered as RFC 2018 and 2883 say: a duplicate's first, then
+ * the newest; options are used that both have offered, and timestamps then always; nothing follows a
+ * FIN; data in order is acknowledged within 500 ms; the interval of resends never shrinks while
+ * nothing comes back; after the last fault what is queued is delivered in time (checker_live).
+ *
+ * Each host is judged by what came to it, not by what the other one sent: something may stand between
+ * them that changes segments. */
 #ifndef STACKD_TESTS_CHECKER_H
 #define STACKD_TESTS_CHECKER_H
 
@@ -14,21 +19,23 @@
 
 #define CHECKER_STREAM_MAX (256u << 10)
 
-/* What one host has sent, and what it has been told. */
+/* What one host has sent, and what has come to it. */
 struct checker_side {
-	bool syn, agreed_scale, fin;
+	bool syn, fin;
 	bool hole; /* some of what it sent was not seen: dropped for want of a neighbour's address */
 	uint32_t iss;
-	uint8_t wscale;
-	bool has_wscale;
+	bool offers_wscale, offers_sack, offers_ts; /* in its own SYN */
+	bool told, told_wscale, told_sack, told_ts; /* in the SYN that came */
+	uint8_t wscale, peer_wscale;
+	uint16_t mss;	   /* that the peer can take; 0: it did not say */
 	int64_t sent_end;  /* one past the highest byte sent, FIN included */
 	int64_t fin_at;	   /* offset of its FIN */
 	int64_t acked;	   /* highest acknowledgement that has come to it */
 	int64_t limit;	   /* highest right edge that has come to it */
 	uint8_t *byte;	   /* of the stream as first sent */
-	uint8_t *came;	   /* of the peer's stream: 1 what has arrived here */
-	int64_t came_end;  /* one past what arrived without a gap, FIN included */
-	int64_t peer_fin;  /* offset of a FIN that arrived; -1 */
+	uint8_t *came;	   /* of the peer's stream: CAME_ bits */
+	int64_t came_end;  /* one past the bytes that arrived without a gap */
+	int64_t newest[2]; /* the last arrival out of order that had new bytes; [0] == [1]: none */
 	int64_t ack_out;   /* highest acknowledgement that it sent */
 	int64_t edge_out;  /* highest right edge that it announced */
 	uint64_t owes_since; /* ns: in-order data came and no ACK has left; 0: none */
@@ -38,7 +45,8 @@ struct checker_side {
 
 struct checker {
 	struct checker_side side[2];
-	bool rst_is_wrong;
+	unsigned watched;  /* bit 1 << host: whose frames are judged; checker_init: both */
+	bool rst_is_wrong; /* outside of the end of a connection */
 	bool prompt; /* no segment waits, or is dropped, for want of a neighbour's address:
 			 the rules about time and order count */
 	uint8_t mac[2][6]; /* a damaged ARP answer sends frames elsewhere */
@@ -51,5 +59,9 @@ void checker_free(struct checker *);
 /* A frame that `host` sends (out) or takes in. */
 void checker_see(struct checker *, unsigned host, uint64_t now_ns, bool out, const uint8_t *frame,
 		 uint32_t len);
+/* Faults were over at `since_ns`, and `queued` bytes are all that `host`'s application has written: a
+ * violation when they are not acknowledged `within_ns` later. */
+void checker_live(struct checker *, unsigned host, uint64_t now_ns, uint64_t since_ns, uint64_t within_ns,
+		  uint64_t queued);
 
 #endif
