@@ -357,8 +357,8 @@ static void small_mss(void **state)
 	talk_end(&t);
 }
 
-/* A number ahead of the peer's own, damaged or forged, does not freeze the window: the next progress
- * brings the real one. */
+/* A number ahead of the peer's own, damaged or forged, does not freeze the window: the next
+ * progress brings the real one. */
 static void forged_window(void **state)
 {
 	struct talk t;
