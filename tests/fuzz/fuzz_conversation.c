@@ -24,8 +24,7 @@ static const char *const settings[] = {
     "tcp.receive-buffer=64KB\ntcp.recovery=reno\ntcp.cc=bbr\ntcp.ack=each\n",
     "tcp.receive-buffer=1KB\ntcp.recovery=gbn\ntcp.cc=fixed\ntcp.rto=textbook\n",
     "tcp.receive-buffer=8KB\ntcp.recovery=sr\ntcp.cc=dctcp\ntcp.ack=every-n\n",
-    "tcp.receive-buffer=2KB\ntcp.recovery=textbook\ntcp.cc=newreno\ntcp.rto=fixed\ntcp.keepalive="
-    "yes\n",
+    "tcp.receive-buffer=2KB\ntcp.recovery=textbook\ntcp.cc=newreno\ntcp.keepalive=yes\n",
 };
 
 struct talk {
