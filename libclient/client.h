@@ -8,6 +8,7 @@
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect, listen,
  *             accept, shutdown
  *   stream.c  the byte rings: recv, send, sendfile, reserve/commit, peek/consume
+ *   urgent.c  the urgent byte
  *   ready.c   what poll would say of a socket;  option.c  options, ioctl, fcntl
  *   wait.c    a thread that waits for one socket;  poll.c  poll and select
  *   epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c  fork, exit
@@ -288,7 +289,7 @@ int sock_take_error(struct ofd *);
 /* Which directions this side has shut, as every process that shares the socket knows: RCV 1, SND 2. */
 uint32_t sock_shut(const struct ofd *);
 /* The slot's word of the clients: two bits of sock_shut, and what MSG_MORE holds back. */
-enum { SOCK_MORE = 4 };
+enum { SOCK_MORE = 4, SOCK_URGENT_GOT = 8 }; /* behind it: which byte, urgent.c */
 static inline uint32_t sock_word(const struct ofd *o)
 {
 	return __atomic_load_n(&o->sock->client_word, __ATOMIC_ACQUIRE);
@@ -323,6 +324,34 @@ static inline uint64_t tx_bytes_room(const struct ofd *o)
 
 	return queued < limit ? limit - queued : 0;
 }
+
+/* ---- urgent.c ---- */
+
+#define URGENT_NONE UINT64_MAX
+
+static inline bool urgent_is_set(const struct ofd *o)
+{
+	return atomic_load_explicit(&o->sock->flags, memory_order_acquire) & STACKD_URGENT;
+}
+
+uint64_t urgent_mark(const struct ofd *); /* the urgent byte's offset, until it is behind us */
+bool urgent_at_mark(const struct ofd *);
+bool urgent_is_ready(const struct ofd *); /* it has come and nobody has got it */
+uint64_t urgent_readable(const struct ofd *, uint64_t available);
+uint64_t urgent_before_mark(const struct ofd *); /* bytes, as FIONREAD counts them */
+/* Of *n bytes at head: those that one read takes.  True: behind the first one, which is passed over. */
+bool urgent_limit(const struct ofd *, uint64_t head, uint64_t *n);
+ssize_t urgent_recv(struct ofd *, const struct iovec *, size_t count, int flags);
+
+/* What a read would give at once. */
+static inline uint64_t rx_bytes_readable(const struct ofd *o)
+{
+	uint64_t n = rx_bytes_available(o);
+
+	return n && urgent_is_set(o) ? urgent_readable(o, n) : n;
+}
+
+/* ---- stream.c ---- */
 
 /* Nothing to read: 0 end of file, -errno, or 1: it may still come. */
 int stream_why_empty(struct ofd *);
@@ -360,6 +389,7 @@ int64_t timespec_ns(const struct timespec *); /* NULL: -1 */
 /* ---- option.c ---- */
 
 int option_replay(struct ofd *); /* 0 or an errno: a plugin that isn't there */
+int option_value(const struct ofd *, int level, int name); /* as set, else 0 */
 /* MSG_MORE: until a send without it the socket is corked, unless the program has corked it. */
 void option_more(struct ofd *, bool more);
 void option_bound(struct ofd *); /* bind has given an IPv6 socket its address */
@@ -408,7 +438,9 @@ struct luggage {
 	uint64_t inode;
 	uint32_t region, slot, gen;
 	int32_t domain;
-	bool listening, connect_posted, connect_pending, bound, accepted, nonblock;
+	bool listening, connect_posted, connect_pending, bound, accepted, nonblock, unconnected;
+	uint32_t bind_flags;
+	int32_t error;
 	struct addr local;
 	int64_t rcvtimeo_ns, sndtimeo_ns;
 	int32_t linger, rcvlowat;

@@ -23,6 +23,9 @@ void luggage_pack(const struct ofd *o, struct luggage *l)
 	l->bound = o->bound;
 	l->accepted = o->accepted;
 	l->nonblock = o->nonblock;
+	l->unconnected = o->unconnected;
+	l->bind_flags = o->bind_flags;
+	l->error = atomic_load(&o->error);
 	l->local = o->local;
 	l->rcvtimeo_ns = o->rcvtimeo_ns;
 	l->sndtimeo_ns = o->sndtimeo_ns;
@@ -54,6 +57,9 @@ struct ofd *luggage_unpack(const struct luggage *l, struct attach *a)
 	o->bound = l->bound;
 	o->accepted = l->accepted;
 	o->nonblock = l->nonblock;
+	o->unconnected = l->unconnected;
+	o->bind_flags = l->bind_flags;
+	atomic_store(&o->error, l->error);
 	o->local = l->local;
 	o->rcvtimeo_ns = l->rcvtimeo_ns;
 	o->sndtimeo_ns = l->sndtimeo_ns;

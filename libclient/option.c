@@ -209,11 +209,16 @@ static const struct option_value *remembered(const struct ofd *o, int level, int
 	return NULL;
 }
 
+int option_value(const struct ofd *o, int level, int name)
+{
+	const struct option_value *v = remembered(o, level, name);
+
+	return v ? v->value : 0;
+}
+
 void option_more(struct ofd *o, bool more)
 {
-	const struct option_value *cork = remembered(o, IPPROTO_TCP, TCP_CORK);
-
-	if (cork && cork->value)
+	if (option_value(o, IPPROTO_TCP, TCP_CORK))
 		return;
 	if (more)
 		__atomic_or_fetch(&o->sock->client_word, SOCK_MORE, __ATOMIC_SEQ_CST);
@@ -521,15 +526,14 @@ static int ioctl_stack(struct ofd *o, int fd, unsigned long request, void *arg)
 	case FIONREAD: /* SIOCINQ is the same */
 		if (o->listening)
 			return EINVAL;
-		*(int *)arg = (int)rx_bytes_available(o);
+		*(int *)arg = (int)urgent_before_mark(o);
 		return 0;
 	case SIOCOUTQ:
 	case SIOCOUTQNSD:
 		*(int *)arg = o->listening ? 0 : (int)queued;
 		return 0;
 	case SIOCATMARK:
-		*(int *)arg = (atomic_load(&o->sock->flags) & STACKD_URGENT) &&
-			      atomic_load(&o->sock->urgent_off) == atomic_load(&o->sock->rx_head) + 1;
+		*(int *)arg = urgent_at_mark(o);
 		return 0;
 	default:
 		return LIBC->ioctl(fd, request, arg) < 0 ? errno : 0;

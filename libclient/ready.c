@@ -37,15 +37,12 @@ static uint32_t connected_bits(struct ofd *o, uint32_t want)
 		bits |= POLLIN | POLLRDNORM | POLLRDHUP;
 	if (eof && fin)
 		bits |= POLLHUP;
-	if (rx_bytes_available(o) >= (uint64_t)o->rcvlowat)
+	if (rx_bytes_readable(o) >= (uint64_t)o->rcvlowat)
 		bits |= POLLIN | POLLRDNORM;
 	if ((want & (POLLOUT | POLLWRNORM)) && (fin || poll_writable(o)))
 		bits |= POLLOUT | POLLWRNORM;
-	if (flags & STACKD_URGENT)
-		bits |= atomic_load(&o->sock->urgent_off) >
-					atomic_load_explicit(&o->sock->rx_head, memory_order_relaxed)
-				? POLLPRI
-				: 0u;
+	if ((flags & STACKD_URGENT) && urgent_is_ready(o))
+		bits |= POLLPRI;
 	return bits;
 }
 
@@ -85,10 +82,13 @@ static void how_far(const struct ofd *o, uint32_t want, struct news *n)
 {
 	bool in = want & (POLLIN | POLLRDNORM), out = want & (POLLOUT | POLLWRNORM);
 
+	n->in = 0;
 	if (in && sock_state(o) == STACKD_SOCK_LISTENING)
 		n->in = accept_tail(o);
 	else if (in)
 		n->in = atomic_load_explicit(&o->sock->rx_tail, memory_order_acquire);
+	if (want & POLLPRI)
+		n->in += atomic_load_explicit(&o->sock->urgent_off, memory_order_relaxed);
 	if (out)
 		n->out = atomic_load_explicit(&o->sock->tx_head, memory_order_acquire);
 	n->gen = o->gen;
@@ -110,7 +110,7 @@ struct news ready_news(struct ofd *o, uint32_t want)
 
 bool ready_readable(struct ofd *o)
 {
-	return rx_bytes_available(o) || sock_state(o) != STACKD_SOCK_CONNECTED ||
+	return rx_bytes_readable(o) || sock_state(o) != STACKD_SOCK_CONNECTED ||
 	       (flags_of(o) & STACKD_RX_EOF) || (sock_shut(o) & 1) ||
 	       atomic_load_explicit(&o->sock->error, memory_order_relaxed);
 }

@@ -78,7 +78,8 @@ STACKD_API int stackd_ioctl(int fd, unsigned long request, void *arg);
 STACKD_API int stackd_fcntl(int fd, int command, void *arg);
 
 /* Data.  See recv(2), send(2), readv(2), sendfile(2).  Without waiting they make no system call
- * (stackd_sendfile reads the file).  MSG_OOB: EINVAL to receive, EOPNOTSUPP to send. */
+ * (stackd_sendfile reads the file).  MSG_OOB is as on Linux, but for
+ * SIGURG, which is not sent. */
 STACKD_API ssize_t stackd_recv(int fd, void *buf, size_t len, int flags);
 STACKD_API ssize_t stackd_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
 				   socklen_t *addr_len);

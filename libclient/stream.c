@@ -81,11 +81,13 @@ static size_t take(struct ofd *o, struct cursor *c, int flags)
 	struct stackd_sock *s = o->sock;
 	uint64_t head, n;
 
-	if (rx_bytes_available(o) == 0 || c->left == 0)
+	if (rx_bytes_readable(o) == 0 || c->left == 0)
 		return 0;
 	lock_take(&s->rx_lock);
 	head = atomic_load_explicit(&s->rx_head, memory_order_relaxed);
 	n = atomic_load_explicit(&s->rx_tail, memory_order_acquire) - head;
+	if (urgent_is_set(o))
+		head += urgent_limit(o, head, &n);
 	n = n < c->left ? n : c->left;
 	if (flags & MSG_TRUNC)
 		c->left -= n;
@@ -136,7 +138,7 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 	int64_t deadline = 0;
 
 	if (flags & MSG_OOB)
-		return -EINVAL;
+		return urgent_recv(o, iov, count, flags);
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	if (lock_is_mine(&o->sock->rx_lock))
@@ -149,12 +151,12 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 		ssize_t r;
 
 		got += take(o, &c, flags);
-		if (got && (got >= least || (flags & MSG_PEEK)))
+		if (got && (got >= least || (flags & MSG_PEEK) || urgent_at_mark(o)))
 			return (ssize_t)got;
-		if (c.left == 0 && rx_bytes_available(o))
+		if (c.left == 0 && rx_bytes_readable(o))
 			return (ssize_t)got; /* asked for no bytes; without any it would wait */
-		r = rx_bytes_available(o) ? 1 : stream_why_empty(o);
-		if (r == 1 && rx_bytes_available(o) && c.left)
+		r = rx_bytes_readable(o) ? 1 : stream_why_empty(o);
+		if (r == 1 && rx_bytes_readable(o) && c.left)
 			continue; /* it came between the two looks */
 		if (r == 1) {
 			deadline = deadline ? deadline : wait_deadline(o->rcvtimeo_ns);
@@ -163,7 +165,7 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 				continue;
 		}
 		/* data may have come with what ended it */
-		if (r == 0 && rx_bytes_available(o) && c.left && !got)
+		if (r == 0 && rx_bytes_readable(o) && c.left && !got)
 			continue;
 		return got ? (ssize_t)got : r;
 	}
@@ -222,7 +224,7 @@ ssize_t stackd_recvmsg(int fd, struct msghdr *m, int flags)
 	if (r >= 0) {
 		m->msg_namelen = 0;
 		m->msg_controllen = 0;
-		m->msg_flags = 0;
+		m->msg_flags = flags & MSG_OOB;
 	}
 	return result(o, r);
 }
@@ -274,6 +276,8 @@ static size_t put(struct ofd *o, struct cursor *c, int flags)
 	n = tx_bytes_room(o);
 	n = n < c->left ? n : c->left;
 	ring_copy(c, o->tx, o->tx_bytes, tail, (size_t)n, false);
+	if (n && (flags & MSG_OOB) && c->left == 0) /* before the daemon can see the byte */
+		queue_post(o, STACKD_OP_URGENT, 0, (int64_t)(tail + n), 0);
 	atomic_store_explicit(&s->tx_tail, tail + n, memory_order_release);
 	if (c->left)
 		atomic_store_explicit(&s->tx_nospace, 1, memory_order_relaxed);
@@ -321,7 +325,7 @@ static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 	int64_t deadline = 0;
 	size_t queued = 0;
 
-	if (flags & (MSG_OOB | MSG_FASTOPEN))
+	if (flags & MSG_FASTOPEN)
 		return -EOPNOTSUPP;
 	if (lock_is_mine(&o->sock->tx_lock))
 		return -EDEADLK;

@@ -349,6 +349,13 @@ static void do_op(struct client *c, struct sock *s, const struct stackd_sqe *e)
 			transfer(s);
 		}
 		break;
+	case STACKD_OP_URGENT: /* offsets are the same on both sides */
+		if (s->peer) {
+			atomic_store(&shm(s->peer)->urgent_off, (uint64_t)e->arg);
+			atomic_fetch_or(&shm(s->peer)->flags, STACKD_URGENT);
+			tell(s->peer, STACKD_IN);
+		}
+		break;
 	case STACKD_OP_CLOSE:
 		let_go(c, s, e->arg);
 		break;
