@@ -57,6 +57,7 @@ class Bench:
         self.serving = []  # (side name or None for both, process)
         self.soft = ksoftirqd()
         self.load_cpu = 0.0
+        self.placed = False
 
     # -- the two hosts --
 
@@ -81,8 +82,10 @@ class Bench:
 
     def begin(self, row):
         self.set_offloads(row.offloads)
+        self.placed = row.placed and os.cpu_count() > 1
+        where = [f"stackd.cpus={rows.SERVER_CPU}"] if self.placed else []
         self.stackd = self.hosts.start_stackd([f"interface va.driver={row.driver}", f"interface va.address={STACK}/24",
-                                               *row.options])
+                                               *where, *row.options])
         self.mode = self.hosts.said("stackd.log").splitlines()[0].replace("stackd: interface va: ", "", 1)
         row.servers(self)
 
@@ -105,6 +108,9 @@ class Bench:
     def namespace(self, letter):
         return self.hosts.a if letter == "a" else self.hosts.b
 
+    def on_cpu(self, cpu, command):
+        return ["taskset", "-c", cpu, *command] if self.placed else command
+
     def command(self, side, program):
         through = side is not None and side.through
         return [tool("stackd-run"), "-s", self.hosts.rundir, "--require", *program] if through else program
@@ -112,7 +118,8 @@ class Bench:
     def serve(self, letter, side, program, *ends):
         """A server that stays for the row; returns when it listens at every end (address, port)."""
         log = f"server-{side.name if side else 'both'}.log"
-        p = self.hosts.spawn(self.namespace(letter), log, *self.command(side, program))
+        cpu = rows.PROGRAM_CPU if side and side.through else rows.SERVER_CPU
+        p = self.hosts.spawn(self.namespace(letter), log, *self.on_cpu(cpu, self.command(side, program)))
         self.serving.append((side.name if side else None, p))
 
         def answers(address, port):
@@ -131,8 +138,9 @@ class Bench:
         """Runs a load program to its end; its output.  Its CPU time is kept."""
         with open(self.hosts.path("load.out"), "w+", encoding="utf-8") as out, \
                 open(self.hosts.path("load.err"), "w+", encoding="utf-8") as err:
-            p = subprocess.Popen(["ip", "netns", "exec", self.namespace(letter), *self.command(side, program)],
-                                 stdout=out, stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
+            command = self.on_cpu(rows.CLIENT_CPU, self.command(side, program))
+            p = subprocess.Popen(["ip", "netns", "exec", self.namespace(letter), *command], stdout=out, stderr=err,
+                                 stdin=subprocess.DEVNULL, start_new_session=True)
             status, usage = self.reap(p, seconds * 3 + 15)
             out.seek(0)
             err.seek(0)
@@ -315,6 +323,11 @@ def main():
     modes = {f"{r['driver']}: {r['mode']}" for r in results if "mode" in r}
     print("\n" + "\n".join(sorted(modes)))
     print("cpu: the ratio of CPU seconds (stackd, programs, ksoftirqd) for the same work")
+    placed = " ".join(r.name for r in chosen if r.placed)
+    if placed:
+        print(f"{placed}: the client and stackd's server program on CPU {rows.CLIENT_CPU}, stackd's shard and the "
+              f"kernel's server on CPU {rows.SERVER_CPU};\nleft alone, the scheduler has the kernel's two ends now on "
+              "one CPU, now on two, and one CPU needs no wake-up")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump(results, f, indent=1)

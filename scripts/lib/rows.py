@@ -25,6 +25,9 @@ class Side:
     through: bool
 
 
+# Where the parties of a placed row run: the client, the kernel's server and the shard, stackd's program.
+CLIENT_CPU, SERVER_CPU, PROGRAM_CPU = "0", "1", "0"
+
 STACKD, KERNEL = Side("stackd", STACK, PEER, True), Side("kernel", KERNEL_A, KERNEL_B, False)
 
 
@@ -41,6 +44,7 @@ class Row:
     servers: object = None  # (bench) -> None: starts what serves on both sides
     options: list = field(default_factory=list)
     offloads: bool = True  # of the kernel's own pair
+    placed: bool = False  # latency depends on which CPUs have to be woken, so each party has its own
 
     def met(self, ratio, target):
         return ratio >= target if self.better == "more" else ratio <= target
@@ -139,13 +143,13 @@ ROWS = [
     Row("send_af_xdp_plain", "the same by AF_XDP, against the kernel without offloads", "Gbit/s", iperf(), 1.0, 1.5,
         "af_xdp", servers=iperf_server, offloads=False),
     Row("rr_1_spinning", "1 byte there and back, 1 connection, stackd.spin = 1s", "us", rr_run("1", "median"), 0.5, 0.25,
-        better="less", servers=rr_server(), options=["stackd.spin=1s"]),
+        better="less", servers=rr_server(), options=["stackd.spin=1s"], placed=True),
     Row("rr_1", "1 byte there and back, 1 connection, adaptive", "us", rr_run("1", "median"), 1.1, 0.6, better="less",
-        servers=rr_server()),
+        servers=rr_server(), placed=True),
     Row("rr_64", "1 byte there and back, 64 connections, one thread", "1/s", rr_run("64", "rate"), 0.9, 1.6,
         servers=rr_server()),
     Row("connect", "connect, request, close: one after the other", "1/s", rr_run("connect", "rate"), 1.5, 3.0,
-        servers=rr_server("-1")),
+        servers=rr_server("-1"), placed=True),
     Row("nginx", "nginx by wrk, 64 keep-alive connections, 1 KB", "1/s", wrk, 0.8, 1.5, servers=both_sides(nginx)),
     Row("redis", "redis-benchmark -P 1 -c 50 -t get", "1/s", redis_benchmark, 0.8, 1.5, servers=both_sides(redis)),
 ]
