@@ -12,6 +12,7 @@
 #define NS_PER_S  INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 #define KERNEL_SKIP_MAX 8
+#define LOOKS_MAX 4 /* before a sleep: events that turn out to be no news */
 #define FLAG_BITS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
 
 struct wait_call {
@@ -228,12 +229,13 @@ static bool something(void *arg)
 	return evq_pending(e) || c->ep->ready_count;
 }
 
-static void look_first(struct wait_call *c)
+/* True: something came while we looked. */
+static bool look_first(struct wait_call *c)
 {
 	struct evq *e = atomic_load(&c->ep->evq);
 
-	if (e && c->deadline && !atomic_load(&c->ep->kernel_items) && c->ep->around < 0)
-		wait_spin(e, something, c);
+	return e && !atomic_load(&c->ep->kernel_items) && c->ep->around < 0 &&
+	       wait_spin(e, something, c);
 }
 
 static int wait_sleep(struct wait_call *c, int *raw)
@@ -279,7 +281,8 @@ static int kernel_look(struct wait_call *c, struct epoll_event *out, int max, in
 /* Stack events first; then the kernel's, without waiting if there are some. */
 static int wait_all(struct wait_call *c)
 {
-	look_first(c);
+	int looks = LOOKS_MAX;
+
 	for (;;) {
 		struct epoll *ep = c->ep;
 		int raw = 0, n = harvest(ep, c->out, c->max), more = 0;
@@ -294,6 +297,9 @@ static int wait_all(struct wait_call *c)
 				n = harvest(ep, c->out, c->max);
 			return n;
 		}
+		/* after the harvest: what stayed on the list by level was no news */
+		if (looks-- > 0 && look_first(c))
+			continue;
 		n = wait_sleep(c, &raw);
 		if (n < 0)
 			return -1;
