@@ -27,6 +27,7 @@
 
 #define EXIT_CONFIG    2
 #define STOP_PATIENCE_MS 1000
+#define CLIENT_SPIN_MAX_NS (50 * NS_PER_US) /* a program shares its CPU with others */
 
 struct options {
 	bool check_only;
@@ -283,6 +284,8 @@ static int prepare(struct daemon *d, char error[static CONFIG_ERROR_MAX])
 		return -ENOMEM;
 	d->board->shards = d->shard_count;
 	d->board->spin_ns = d->settings.spin_ns;
+	if (d->board->spin_ns > CLIENT_SPIN_MAX_NS)
+		d->board->spin_ns = CLIENT_SPIN_MAX_NS;
 	return 0;
 }
 

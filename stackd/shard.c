@@ -21,6 +21,7 @@
 #define LETTERS_MAX    8192u
 #define BLOCKED_NS     (200 * NS_PER_US) /* the driver had no room: look again so soon */
 #define LOOKS_A_YIELD  8u
+#define SPIN_GROWTH_MAX 4u /* times stackd.spin */
 #define PORT_MIN       32768u
 #define PORT_MAX       60999u
 #define CHUNKS_MAX     4000000u
@@ -198,10 +199,21 @@ static void wait_until(struct shard *sh, ns_t at)
 			(void)!read(sh->mailbox.fd, &counter, sizeof(counter));
 }
 
+/* A sleep so short that it was hardly worth its wake-up: look longer the next time. */
+static void learn(struct shard *sh, ns_t slept_ns)
+{
+	ns_t most = sh->config.spin_ns * SPIN_GROWTH_MAX;
+
+	if (slept_ns > most)
+		sh->spin_ns = sh->config.spin_ns;
+	else if (sh->spin_ns < most)
+		sh->spin_ns *= 2;
+}
+
 /* The flag, the fence, one more look: see docs/PROTOCOL.md. */
 static void shard_sleep(struct shard *sh)
 {
-	ns_t before = shard_clock();
+	ns_t before = shard_clock(), slept_ns;
 
 	atomic_store(sh->sleeping, 1);
 	atomic_thread_fence(memory_order_seq_cst);
@@ -211,7 +223,9 @@ static void shard_sleep(struct shard *sh)
 		count(&sh->counters, COUNT_shard_wakeups);
 	}
 	atomic_store(sh->sleeping, 0);
-	sh->stats.idle_ns += shard_clock() - before;
+	slept_ns = shard_clock() - before;
+	sh->stats.idle_ns += slept_ns;
+	learn(sh, slept_ns);
 }
 
 static int watch(struct shard *sh, int fd, uint32_t events)
@@ -264,7 +278,7 @@ static void *shard_main(void *arg)
 	while (!atomic_load_explicit(&sh->stop, memory_order_relaxed)) {
 		if (turn(sh)) {
 			busy_at = sh->now;
-		} else if (sh->now - busy_at < sh->config.spin_ns && next_deadline(sh) > sh->now) {
+		} else if (sh->now - busy_at < sh->spin_ns && next_deadline(sh) > sh->now) {
 			look_again(sh);
 		} else {
 			shard_sleep(sh);
@@ -342,6 +356,7 @@ int shard_create(const struct shard_config *config, struct shard **out)
 	if (!sh)
 		return -ENOMEM;
 	sh->config = *config;
+	sh->spin_ns = config->spin_ns;
 	sh->epoll = sh->mailbox.fd = -1;
 	sh->started_at = shard_clock();
 	sh->sleeping = &config->board->shard[config->index].sleeping;

@@ -25,6 +25,7 @@ struct shard {
 	_Atomic bool stop;
 	bool started;
 	pthread_t thread;
+	ns_t spin_ns; /* how long it looks now, by what it learned */
 	struct shard_stats stats;
 	struct counters counters;
 };
