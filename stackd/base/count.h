@@ -101,6 +101,8 @@
 	X(undos,                  FACT,  "recoveries and time-outs found to be mistaken") \
 	X(chunk_limit,            DROP,  "sending waited: no memory for a further chunk") \
 	X(pmtu_reduced,           FACT,  "path MTU made smaller by ICMP") \
+	X(pmtu_black_hole,        FACT,  "MSS made smaller after time-outs of large segments") \
+	X(pmtu_probes,            FACT,  "segments sent to try a larger path MTU") \
 	X(icmp_stale,             DROP,  "ICMP error that quotes no sequence number in flight (RFC 5927)") \
 	/* plugins */ \
 	X(plugin_deadline_past,   FAULT, "a plugin gave a deadline in the past again and again") \

@@ -192,6 +192,8 @@ static void after_hooks(struct tcp_conn *c)
 	struct sp_conn *v = &c->view;
 
 	sent_release(c->tcp);
+	if (c->mtu_verdict)
+		mss_probe_judged(c);
 	if (v->snd_una >= c->limited_mark && c->profile->knobs.cwnd_validation)
 		v->cwnd_limited = false;
 	if (c->app_limited && v->delivered > c->app_limited)

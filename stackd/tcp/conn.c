@@ -180,24 +180,6 @@ uint32_t conn_ts_now(const struct tcp_conn *c, ns_t now)
 	return c->ts_offset + (uint32_t)(now / NS_PER_MS);
 }
 
-uint16_t conn_advertised_mss(const struct tcp_conn *c)
-{
-	uint32_t limit = c->route.mtu - conn_ip_header(c) - 20; /* RFC 6691 */
-
-	if (limit > UINT16_MAX)
-		limit = UINT16_MAX;
-	return (uint16_t)(c->maxseg && c->maxseg < limit ? c->maxseg : limit);
-}
-
-void conn_update_mss(struct tcp_conn *c)
-{
-	uint32_t mss = conn_advertised_mss(c);
-
-	if (c->peer_mss < mss)
-		mss = c->peer_mss;
-	c->view.mss = mss - (c->ts_on ? 12 : 0);
-}
-
 void conn_negotiate(struct tcp_conn *c, const struct segment_options *syn)
 {
 	const struct tcp_knobs *k = &c->profile->knobs;
@@ -259,6 +241,7 @@ bool conn_establish(struct tcp_conn *c)
 		sample_handshake(c);
 	c->syn_due = false;
 	c->tries = 0;
+	mss_begin(c);
 	timer_set(c, TIMER_HANDSHAKE, NS_NEVER);
 	timer_keepalive(c);
 	if (c->listener) {

@@ -19,6 +19,7 @@
 
 #define MSS_DEFAULT4     536u /* MUST-15 */
 #define MSS_DEFAULT6     1220u
+#define IP6_MTU_MIN      1280u
 #define MSS_LOWEST       48u /* a peer's smaller offer is raised: no segment storms */
 #define CHUNK_BYTES_MAX  65536u
 #define ACK_DELAY_MAX_NS (500 * NS_PER_MS - 1) /* MUST-40 */
@@ -56,6 +57,7 @@ struct chunk {
 	uint64_t round_end;     /* snd_nxt when it was last sent */
 	ns_t rate_from;         /* delivery rate: when the first of this flight was sent */
 	ns_t first_again;       /* when it was first sent again */
+	bool probe;             /* of the path's MTU */
 };
 
 /* Out-of-order data that is in the rx ring: taken on demand. */
@@ -65,6 +67,7 @@ struct held {
 	struct sp_range reported[SEGMENT_SACK_MAX]; /* RFC 2018: as last sent */
 };
 
+enum mtu_verdict { MTU_UNKNOWN, MTU_PASSED, MTU_LOST };
 enum backlog_place { BACKLOG_NONE, BACKLOG_HANDSHAKE, BACKLOG_WAITING };
 
 struct tcp_conn {
@@ -79,6 +82,7 @@ struct tcp_conn {
 	bool fin_queued : 1, fin_sent : 1, orphan : 1, recovering : 1, syn_due : 1;
 	bool nodelay : 1, cork : 1, push_now : 1, keepalive : 1, override : 1;
 	bool blocked_by_cwnd : 1, buffers_asked : 1, plugins_open : 1, timer_ran : 1;
+	bool cc_spared : 1, lost_more : 1; /* only a probe is lost; something else too */
 	bool ecn_on : 1, ce_seen : 1, cwr_due : 1; /* RFC 3168: agreed; to be echoed; to be said */
 	uint32_t iss, irs;
 	uint32_t events, allowance;
@@ -135,6 +139,13 @@ struct tcp_conn {
 	struct net_route route;
 	void *user;
 	int error, soft_error;
+
+	/* the path's MTU: IP packet bytes */
+	uint32_t mtu_cap;   /* at most this, whatever the route says; 0: nothing of the kind */
+	uint32_t mtu_bad;   /* the least that was lost again and again; 0: none */
+	uint32_t mtu_probe; /* being tried; 0: none */
+	uint8_t mtu_losses, mtu_verdict;
+	ns_t mtu_next; /* when a larger one is tried */
 
 	/* options of the application */
 	uint16_t peer_mss, maxseg;
@@ -223,14 +234,32 @@ ns_t conn_fin_wait2_ns(const struct tcp_conn *c);
 void conn_negotiate(struct tcp_conn *c, const struct segment_options *syn);
 /* The flags of the SYN or SYN-ACK that came (RFC 3168 6.1.1). */
 void conn_negotiate_ecn(struct tcp_conn *c, uint8_t flags);
-/* From the path MTU, the peer's MSS and our options (MUST-16). */
-void conn_update_mss(struct tcp_conn *c);
-uint16_t conn_advertised_mss(const struct tcp_conn *c);
 uint32_t conn_ts_now(const struct tcp_conn *c, ns_t now);
 /* The handshake is complete.  False: no memory for the plugins' states. */
 bool conn_establish(struct tcp_conn *c);
 /* Both FINs are acknowledged: TIME-WAIT record and end. */
 void conn_time_wait(struct tcp_conn *c);
+
+/* --- mss.c ------------------------------------------------------------------------------- */
+
+/* From the path MTU, the peer's MSS and our options (MUST-16). */
+void conn_update_mss(struct tcp_conn *c);
+uint16_t conn_advertised_mss(const struct tcp_conn *c);
+uint32_t mss_packet(const struct tcp_conn *c); /* bytes of a full-sized IP packet of ours */
+void mss_begin(struct tcp_conn *c);            /* the connection is established */
+/* The route anew, and what follows for the MSS. */
+void mss_ask_route(struct tcp_conn *c);
+/* A router says so; mtu 0: it does not say how much it takes. */
+void mss_too_big(struct tcp_conn *c, uint32_t mtu);
+/* After a time-out: is it the size? */
+void mss_timed_out(struct tcp_conn *c);
+/* Payload of a larger segment to be tried now (mtu_next has passed); 0: none. */
+uint32_t mss_probe_due(struct tcp_conn *c);
+void mss_probe_sent(struct tcp_conn *c, struct chunk *k);
+/* All that stands as lost is the probe: no congestion (RFC 4821 7.5). */
+bool mss_only_probe_lost(const struct tcp_conn *c);
+/* The sent queue knows its fate (mtu_verdict). */
+void mss_probe_judged(struct tcp_conn *c);
 
 /* --- demux.c ----------------------------------------------------------------------------- */
 uint64_t demux_hash(const struct tcp *t, const struct endpoint *local,
@@ -286,8 +315,9 @@ struct chunk *sent_first(const struct tcp_conn *c);
 struct chunk *sent_lost(const struct tcp_conn *c);
 /* True when the next sent_append has a chunk to use. */
 bool sent_ready(struct tcp_conn *c);
-/* [snd_nxt, snd_nxt + len) has left for the first time; after sent_ready. */
-struct chunk *sent_append(struct tcp_conn *c, uint32_t len);
+/* [snd_nxt, snd_nxt + len) has left for the first time; after sent_ready.  alone: as a chunk of its
+ * own. */
+struct chunk *sent_append(struct tcp_conn *c, uint32_t len, bool alone);
 /* Cuts so that `k` is `at` bytes long.  False: no memory, nothing changed. */
 bool sent_split(struct tcp_conn *c, struct chunk *k, uint32_t at);
 void sent_again(struct tcp_conn *c, struct chunk *k);

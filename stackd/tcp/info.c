@@ -115,7 +115,7 @@ void tcp_info(const struct tcp_conn *c, struct tcp_info *o, ns_t now)
 			       .remote = c->remote,
 			       .features = c->view.features,
 			       .advmss = c->route.mtu ? conn_advertised_mss(c) : 0,
-			       .pmtu = c->route.mtu};
+			       .pmtu = c->route.mtu ? mss_packet(c) : 0};
 	if (c->ts_on)
 		o->features |= SP_TIMESTAMPS;
 	sending(c, o);

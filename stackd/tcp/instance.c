@@ -203,30 +203,11 @@ void tcp_reject(struct tcp *t, const struct net_segment *in, ns_t now)
 /* --- ICMP (MUST-54)
  * -------------------------------------------------------------------------------- */
 
-static void path_mtu(struct tcp_conn *c, uint32_t mtu)
-{
-	struct chunk *first = sent_first(c);
-	uint32_t before = c->view.mss;
-
-	if (!c->profile->knobs.pmtud)
-		return;
-	net_set_pmtu(c->tcp->net, &c->remote.addr, mtu, c->tcp->now);
-	if (net_route(c->tcp->net, &c->remote.addr, &c->local.addr, &c->route) < 0)
-		return;
-	conn_update_mss(c);
-	if (c->view.mss >= before)
-		return;
-	count(c->tcp->counters, COUNT_pmtu_reduced);
-	if (first && !first->c.sacked)
-		sent_mark_lost(c, first); /* it was too big and never arrived */
-	conn_dirty(c);
-}
-
 static void icmp_error(struct tcp_conn *c, const struct net_error *e)
 {
 	/* RFC 5927 4: hard errors are soft ones on a synchronised connection */
 	if (e->kind == NET_ERROR_TOO_BIG)
-		path_mtu(c, e->mtu);
+		mss_too_big(c, e->mtu);
 	else if (e->kind == NET_ERROR_HARD && c->state == TCP_SYN_SENT)
 		conn_finish(c, e->error);
 	else

@@ -80,10 +80,11 @@ static uint32_t resend_len(const struct tcp_conn *c, const struct chunk *k, uint
 {
 	uint64_t window = c->view.snd_limit > k->c.off ? c->view.snd_limit - k->c.off : 0;
 	uint32_t len = k->c.len, most = largest(c), mss = c->view.mss;
+	bool fin = k->c.off + len > c->tx_tail;
 
 	if (len > window) /* SHLD-16: within the window, also when it has shrunk */
 		len = (uint32_t)window;
-	if (len > most + 1) /* a FIN may ride along */
+	if (len > most + fin) /* a FIN may ride along */
 		len = most;
 	if (len > room)
 		len = room >= mss ? (uint32_t)room / mss * mss : 0;
@@ -176,18 +177,45 @@ static void start_flight(struct tcp_conn *c)
 	v->delivered_at = v->now;
 }
 
-static void record_new(struct tcp_conn *c, uint32_t len)
+static struct chunk *record_new(struct tcp_conn *c, uint32_t len, bool alone)
 {
 	struct sp_conn *v = &c->view;
+	struct chunk *k;
 
 	if (v->rto_since == NS_NEVER)
 		v->rto_since = v->now; /* RFC 6298 5.1 */
 	if (v->snd_nxt + len > c->tx_tail)
 		fin_leaves(c);
-	policy_sent(c, sent_append(c, len));
+	k = sent_append(c, len, alone);
+	policy_sent(c, k);
 	if (c->stalled_since == NS_NEVER)
 		timer_progress(c);
 	spend(c, len);
+	return k;
+}
+
+/* New data in one segment that is larger than what is known to pass (RFC 4821 7.4): only with so
+ * much behind it that its loss is found without a time-out.  *wait: there is a little too little
+ * room. */
+static bool send_probe(struct tcp_conn *c, uint64_t data, uint64_t window, uint64_t room,
+		       bool *wait)
+{
+	struct sp_conn *v = &c->view;
+	uint32_t mss = v->mss, len = mss_probe_due(c);
+	uint64_t behind = len + 3 * (uint64_t)v->mss;
+	int ret;
+
+	if (len == 0 || data < behind || window < behind || v->cwnd < behind)
+		return false;
+	*wait = room < len;
+	if (*wait || !sent_ready(c))
+		return false;
+	v->mss = len; /* for this one */
+	ret = transmit_range(c, v->snd_nxt, len);
+	v->mss = mss;
+	if (ret == 0)
+		mss_probe_sent(c, record_new(c, len, true));
+	return ret == 0;
 }
 
 static bool send_new(struct tcp_conn *c, uint64_t resent)
@@ -195,6 +223,7 @@ static bool send_new(struct tcp_conn *c, uint64_t resent)
 	struct sp_conn *v = &c->view;
 	uint64_t data = v->snd_nxt < c->tx_tail ? c->tx_tail - v->snd_nxt : 0;
 	uint64_t window = v->snd_limit > v->snd_nxt ? v->snd_limit - v->snd_nxt : 0;
+	bool wait = false;
 	uint64_t room;
 	uint32_t len;
 
@@ -207,6 +236,12 @@ static bool send_new(struct tcp_conn *c, uint64_t resent)
 	if (sent_empty(c))
 		start_flight(c);
 	room = budget(c, resent);
+	if (v->now >= c->mtu_next && send_probe(c, data, window, room, &wait))
+		return true;
+	if (wait) {
+		stopped_by_cwnd(c);
+		return false;
+	}
 	len = new_len(c, data, window, room);
 	if (c->fin_queued && len == data && window > len && room > len)
 		len++;
@@ -218,7 +253,7 @@ static bool send_new(struct tcp_conn *c, uint64_t resent)
 	}
 	if (transmit_range(c, v->snd_nxt, len) < 0)
 		return false;
-	record_new(c, len);
+	record_new(c, len, false);
 	return true;
 }
 

@@ -293,9 +293,29 @@ static void tell_cc(struct tcp_conn *c, enum sp_episode episode)
 	take_cc(c, out);
 }
 
+/* The loss of a probe of the path's MTU is no news for congestion control, neither where it begins
+ * nor where it is over; but what is lost besides is. */
+static bool spares_cc(struct tcp_conn *c, enum sp_episode e)
+{
+	bool spared = c->cc_spared;
+
+	if (e == SP_ENTER && mss_only_probe_lost(c)) {
+		c->lost_more = false;
+		return c->cc_spared = true;
+	}
+	if (e != SP_SAME)
+		c->cc_spared = false;
+	if (spared && c->lost_more && e == SP_SAME) {
+		c->cc_spared = false;
+		tell_cc(c, SP_ENTER);
+	}
+	return spared && (e == SP_EXIT || e == SP_UNDO);
+}
+
 static void episode(struct tcp_conn *c, const struct sp_verdict *v)
 {
 	struct counters *n = c->tcp->counters;
+	bool spared = spares_cc(c, v->episode);
 
 	c->allowance = v->allowance;
 	switch (v->episode) {
@@ -321,7 +341,8 @@ static void episode(struct tcp_conn *c, const struct sp_verdict *v)
 	default:
 		return;
 	}
-	tell_cc(c, v->episode);
+	if (!spared)
+		tell_cc(c, v->episode);
 }
 
 void policy_ack(struct tcp_conn *c, struct sp_ack *a, bool progress)
@@ -343,7 +364,8 @@ void policy_ack(struct tcp_conn *c, struct sp_ack *a, bool progress)
 	}
 	out = cc_now(c);
 	if (cc_ops(c)->on_ack) {
-		cc_ops(c)->on_ack(&c->view, ready(c, KIND_CC), a, c->recovering, &out);
+		cc_ops(c)->on_ack(&c->view, ready(c, KIND_CC), a, c->recovering && !c->cc_spared,
+				  &out);
 		take_cc(c, out);
 	}
 	if (conn_traced(c))

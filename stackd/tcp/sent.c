@@ -84,8 +84,9 @@ static void stamp(struct tcp_conn *c, struct chunk *k)
 static bool may_extend(const struct tcp_conn *c, const struct chunk *k, uint32_t len)
 {
 	return !(c->view.features & SP_PER_SEGMENT) && k->c.last_sent == c->view.now &&
-	       k->c.sends == 1 && !k->c.sacked && !k->c.lost && k->c.len % c->view.mss == 0 &&
-	       k->c.delivered == c->view.delivered && k->c.len + len <= CHUNK_BYTES_MAX;
+	       k->c.sends == 1 && !k->probe && !k->c.sacked && !k->c.lost &&
+	       k->c.len % c->view.mss == 0 && k->c.delivered == c->view.delivered &&
+	       k->c.len + len <= CHUNK_BYTES_MAX;
 }
 
 bool sent_ready(struct tcp_conn *c)
@@ -97,10 +98,10 @@ bool sent_ready(struct tcp_conn *c)
 	return t->spare && c->chunk_count < CHUNKS_PER_CONNECTION_MAX;
 }
 
-struct chunk *sent_append(struct tcp_conn *c, uint32_t len)
+struct chunk *sent_append(struct tcp_conn *c, uint32_t len, bool alone)
 {
 	struct chunk *k = sent_empty(c) ? NULL : of_off(c->by_off.prev);
-	bool extend = k && may_extend(c, k, len);
+	bool extend = k && !alone && may_extend(c, k, len);
 
 	if (!extend) {
 		k = c->tcp->spare;
@@ -121,6 +122,15 @@ struct chunk *sent_append(struct tcp_conn *c, uint32_t len)
 	return k;
 }
 
+/* What becomes of a probe of the path's MTU. */
+static void probe_ends(struct tcp_conn *c, struct chunk *k, enum mtu_verdict verdict)
+{
+	if (!k->probe)
+		return;
+	k->probe = false;
+	c->mtu_verdict = (uint8_t)verdict;
+}
+
 bool sent_split(struct tcp_conn *c, struct chunk *k, uint32_t at)
 {
 	struct chunk *rest;
@@ -131,6 +141,7 @@ bool sent_split(struct tcp_conn *c, struct chunk *k, uint32_t at)
 	rest = pool_take(&c->tcp->chunk_pool);
 	if (!rest)
 		return false;
+	probe_ends(c, k, MTU_LOST);
 	c->chunk_count++;
 	rest->c = k->c;
 	rest->owner = c;
@@ -150,6 +161,7 @@ bool sent_split(struct tcp_conn *c, struct chunk *k, uint32_t at)
 
 void sent_again(struct tcp_conn *c, struct chunk *k)
 {
+	probe_ends(c, k, MTU_LOST);
 	if (k->c.lost) {
 		k->c.lost = false;
 		c->lost_bytes -= k->c.len;
@@ -170,6 +182,9 @@ void sent_mark_lost(struct tcp_conn *c, struct chunk *k)
 {
 	if (k->c.lost)
 		return;
+	if (!k->probe)
+		c->lost_more = true;
+	probe_ends(c, k, MTU_LOST);
 	k->c.lost = true;
 	c->view.flight -= k->c.len;
 	c->lost_bytes += k->c.len;
@@ -229,6 +244,7 @@ static void ack_front(struct tcp_conn *c, struct chunk *k, uint32_t bytes, uint3
 
 static void ack_whole(struct tcp_conn *c, struct chunk *k, uint32_t *n)
 {
+	probe_ends(c, k, MTU_PASSED);
 	if (k->c.sacked)
 		c->view.sacked -= k->c.len;
 	else {
@@ -278,6 +294,7 @@ static bool covered(const struct tcp_conn *c, const struct chunk *k, uint64_t be
 
 static void sack_whole(struct tcp_conn *c, struct chunk *k, uint32_t *n)
 {
+	probe_ends(c, k, MTU_PASSED);
 	deliver(c, k, k->c.len);
 	c->view.sacked += k->c.len;
 	k->c.lost = false;

@@ -42,10 +42,13 @@ struct tcp_knobs {
 	uint64_t keepalive_time_ns, keepalive_interval_ns, keepalive_probes;
 	uint64_t user_timeout_ns;   /* 0: by retries */
 	uint64_t challenge_ack_limit; /* per second and shard; 0: no limit */
-	bool pmtud, pacing, nagle, idle_restart, cwnd_validation;
+	int pmtud;		    /* enum tcp_pmtud */
+	uint64_t pmtud_base, pmtud_interval_ns;
+	bool pacing, nagle, idle_restart, cwnd_validation;
 	uint64_t ttl, tos;
 };
 enum tcp_syncookies { TCP_SYNCOOKIES_NEVER, TCP_SYNCOOKIES_FULL /* backlog full */, TCP_SYNCOOKIES_ALWAYS };
+enum tcp_pmtud { TCP_PMTUD_OFF, TCP_PMTUD_ICMP, TCP_PMTUD_PROBE };
 extern const struct key tcp_keys[]; /* of struct tcp_knobs; ends with a NULL name */
 
 /* A loaded plugin with its parameters filled in and checked. */

@@ -64,10 +64,15 @@ static void handshake(struct tcp_conn *c)
 static void recovery(struct tcp_conn *c)
 {
 	policy_timer(c);
-	if (c->view.backoffs > c->retries)
+	if (c->view.backoffs > c->retries) {
 		give_up(c);
-	else if (c->view.backoffs >= R1_TIMEOUTS) /* R1: perhaps there is another way by now */
-		net_route(c->tcp->net, &c->remote.addr, &c->local.addr, &c->route);
+		return;
+	}
+	if (c->mtu_verdict)
+		mss_probe_judged(c);
+	mss_timed_out(c);
+	if (c->view.backoffs >= R1_TIMEOUTS) /* R1: perhaps there is another way by now */
+		mss_ask_route(c);
 }
 
 static void persist(struct tcp_conn *c)

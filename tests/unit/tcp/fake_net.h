@@ -19,6 +19,7 @@ struct net {
 	struct addr own;
 	uint32_t mtu, gso_max;
 	int refuse;          /* what net_send returns instead of taking a segment */
+	bool tolerant;       /* takes segments larger than it should */
 	uint32_t room;       /* segments until it is full */
 	uint32_t begin, end; /* of the queue */
 	struct fake_packet *queue[FAKE_PACKETS_MAX];

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "all.h"
+#include "shipped.h"
 #include "talk.h"
 
 #define WIRE_MAX 4096u
@@ -41,6 +41,9 @@ struct pair {
 	struct tcp_rules rules;
 	uint64_t rto_ns, cwnd_segs;
 	double loss, reorder, duplicate;
+	uint32_t path_mtu; /* from path_at on */
+	ns_t path_at;
+	bool path_tells; /* by ICMP */
 	ns_t now;
 };
 
@@ -73,6 +76,26 @@ static void put_on_wire(struct pair *w, int to, struct fake_packet *p, ns_t dela
 	w->wire[w->flying++] = (struct flying){w->now + delay, to, p};
 }
 
+/* Larger than the path takes: swallowed, with or without a word. */
+static bool too_big(struct pair *w, int from, const struct fake_packet *p)
+{
+	uint32_t head = 20 + (p->l4[12] >> 4) * 4u, data = p->len + 20 - head;
+	uint32_t size = head + (p->gso_size && p->gso_size < data ? p->gso_size : data);
+	struct net_error e = {.kind = NET_ERROR_TOO_BIG, .mtu = w->path_mtu};
+
+	if (w->now < w->path_at || size <= w->path_mtu)
+		return false;
+	if (!w->path_tells)
+		return true;
+	e.local = p->src;
+	e.remote = p->dst;
+	e.local_port = get_be16(p->l4);
+	e.remote_port = get_be16(p->l4 + 2);
+	e.seq = get_be32(p->l4 + 4);
+	tcp_error(w->side[from].tcp, &e, w->now);
+	return true;
+}
+
 /* What a side has sent: lost, late, twice, or on its way. */
 static void take_sent(struct pair *w, int from)
 {
@@ -81,6 +104,10 @@ static void take_sent(struct pair *w, int from)
 	while ((p = fake_net_take(&w->side[from].net))) {
 		ns_t delay = 5 * NS_PER_MS;
 
+		if (too_big(w, from, p)) {
+			free(p);
+			continue;
+		}
 		if (rng_chance(&w->rng, w->reorder))
 			delay += rng_below(&w->rng, 10 * NS_PER_MS);
 		if (rng_chance(&w->rng, w->duplicate)) {
@@ -252,26 +279,6 @@ static void open(struct pair *w)
 	attach(&w->side[0], c);
 }
 
-static uint8_t params[64][SP_PARAMS_MAX] __attribute__((aligned(16)));
-
-/* The plugin with its parameters at their defaults; `slot` of the store above. */
-static struct tcp_plugin shipped(const struct sp_plugin *p, unsigned slot)
-{
-	char error[KEY_ERROR_MAX];
-
-	memset(params[slot], 0, SP_PARAMS_MAX);
-	for (const struct sp_param *q = p->params; q && q->name; q++) {
-		struct key k = {.name = q->name,
-				.type = (enum key_type)q->type,
-				.offset = q->offset,
-				.def = q->def};
-
-		if (key_set(&k, params[slot], q->def, error) < 0)
-			fail_msg("%s: %s", p->name, error);
-	}
-	return (struct tcp_plugin){p, params[slot]};
-}
-
 /* One of those that ship, of this kind; or one of the tests' own. */
 static struct tcp_plugin any_of(struct pair *w, enum sp_kind kind)
 {
@@ -280,9 +287,8 @@ static struct tcp_plugin any_of(struct pair *w, enum sp_kind kind)
 	struct tcp_plugin list[64];
 	unsigned n = 0;
 
-	for (unsigned i = 0; stackd_all_plugins[i]; i++)
-		if (stackd_all_plugins[i]->kind == kind)
-			list[n++] = shipped(stackd_all_plugins[i], i);
+	while ((list[n] = shipped(kind, n)).plugin)
+		n++;
 	for (unsigned i = 0; i < array_count(own); i++)
 		if (own[i]->kind == kind)
 			list[n++] = (struct tcp_plugin){own[i], NULL};
@@ -314,6 +320,9 @@ static void choose(struct pair *w)
 	w->loss = (double)rng_below(&w->rng, 4) * 0.05;
 	w->reorder = rng_chance(&w->rng, 0.5) ? 0.1 : 0;
 	w->duplicate = rng_chance(&w->rng, 0.5) ? 0.05 : 0;
+	w->path_mtu = rng_chance(&w->rng, 0.3) ? 600 + (uint32_t)rng_below(&w->rng, 900) : 1500;
+	w->path_at = w->now + rng_below(&w->rng, 2 * NS_PER_S);
+	w->path_tells = rng_chance(&w->rng, 0.5);
 }
 
 static void finish(struct pair *w)

@@ -94,6 +94,23 @@ static void silly_window(void **state)
 	talk_end(&t);
 }
 
+/* An ACK with a number from the future (of a wrong segment whose checksum was right by chance) does
+ * not shut out the windows of all that come after it. */
+static void window_after_a_wrong_number(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1000:1000(0) ack 1 win 2000");
+	talk_send(&t, 2920);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_nothing(&t);
+	talk_inject(&t, ". 1:1(0) ack 1461 win 1460");
+	talk_expect(&t, "P. 1461:2921(1460)");
+	talk_end(&t);
+}
+
 /* SHLD-15, SHLD-16, MUST-34 */
 static void shrinking_window(void **state)
 {
@@ -321,17 +338,12 @@ static void original_by_timestamp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(zero_window),
-	    cmocka_unit_test(probes_unanswered),
-	    cmocka_unit_test(silly_window),
-	    cmocka_unit_test(shrinking_window),
-	    cmocka_unit_test(time_out),
-	    cmocka_unit_test(user_timeout),
-	    cmocka_unit_test(sack_recovery),
-	    cmocka_unit_test(keepalive),
-	    cmocka_unit_test(probe_taken),
-	    cmocka_unit_test(rtt_min_is_windowed),
-	    cmocka_unit_test(original_by_timestamp),
+	    cmocka_unit_test(zero_window),         cmocka_unit_test(probes_unanswered),
+	    cmocka_unit_test(silly_window),        cmocka_unit_test(window_after_a_wrong_number),
+	    cmocka_unit_test(shrinking_window),    cmocka_unit_test(time_out),
+	    cmocka_unit_test(user_timeout),        cmocka_unit_test(sack_recovery),
+	    cmocka_unit_test(keepalive),           cmocka_unit_test(probe_taken),
+	    cmocka_unit_test(rtt_min_is_windowed), cmocka_unit_test(original_by_timestamp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
