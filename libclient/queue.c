@@ -77,6 +77,9 @@ void queue_post(struct ofd *o, uint8_t op, uint16_t opt, int64_t arg, uint64_t a
 			       .arg2 = arg2};
 	uint32_t shard = atomic_load_explicit(&o->sock->shard, memory_order_acquire);
 
+	if (o->gen == 0 && o->slot < o->region->head.sock_own &&
+	    atomic_load_explicit(&o->sock->state, memory_order_acquire) == STACKD_SOCK_FREE)
+		shard = o->slot % a->shards; /* never used: the daemon has named none yet */
 	if (shard >= a->shards)
 		shard = 0;
 	while (!attach_is_dead(a) && !push(a, shard, &e)) {

@@ -31,7 +31,7 @@ static const struct key stackd_keys[] = {
      "abort on a wrong verdict of a plugin instead of clamping and counting it"},
     {"connections_max", KEY_U64, STACKD(connections_max), "1000000", "1", "1000000", NULL,
      "connections of one shard at the most"},
-    {"sockets_per_client", KEY_U64, STACKD(sockets_per_client), "16384", "16", "1048576", NULL,
+    {"sockets_per_client", KEY_U64, STACKD(sockets_per_client), "32768", "16", "1048576", NULL,
      "sockets that one client process may have"},
     {"client_receive_ring", KEY_BYTES, STACKD(client_receive_ring), "1MB", "64KB", "1GB", NULL,
      "bytes of a socket's receive ring, a power of two; pages are taken as they are used"},

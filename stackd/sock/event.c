@@ -260,6 +260,8 @@ static void sock_news(struct sock_table *t, struct sock *s, uint32_t events)
 		sock_tell(t, &s->subs, what);
 	if (events & TCP_EV_CLOSED)
 		news_closed(t, s, shm);
+	else
+		sock_give_back(t, s);
 }
 
 bool sock_events(struct sock_table *t)

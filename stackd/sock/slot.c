@@ -188,6 +188,16 @@ static ns_t linger_of(const struct sock *s)
 	return NS_NEVER;
 }
 
+/* Nobody holds it: as soon as TCP needs no bytes from its rings the slot is free, and what is left of
+ * the connection (FIN-WAIT-2 may take a minute) is TCP's alone. */
+void sock_give_back(struct sock_table *t, struct sock *s)
+{
+	if (!s->letting_go || !s->conn || !tcp_let_go(s->conn))
+		return;
+	s->conn = NULL;
+	sock_free(t, s);
+}
+
 /* The last holder has gone. */
 static void sock_close(struct sock_table *t, struct sock_client *c, struct sock *s, bool reset)
 {
@@ -198,6 +208,7 @@ static void sock_close(struct sock_table *t, struct sock_client *c, struct sock 
 			tcp_close(s->conn, s->rx_head < s->rx_tail, linger_of(s));
 		else
 			tcp_abort(s->conn);
+		sock_give_back(t, s);
 		break;
 	case SOCK_MOVING: /* sock_adopt ends it */
 		break;

@@ -45,6 +45,7 @@ void sock_init_slot(struct sock_table *, struct sock_region *, struct sock *, ui
 struct sock *sock_take_slot(struct sock_table *, struct sock_region *);
 /* The slot is free for its next use. */
 void sock_free(struct sock_table *, struct sock *);
+void sock_give_back(struct sock_table *, struct sock *);
 void sock_publish_endpoints(struct sock *);
 void sock_attach_rings(struct sock *);
 

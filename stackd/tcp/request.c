@@ -165,6 +165,18 @@ void tcp_close(struct tcp_conn *c, bool unread, ns_t linger_ns)
 		timer_set(c, TIMER_FIN_WAIT2, c->tcp->now + conn_fin_wait2_ns(c));
 }
 
+/* Data that comes for an orphan is answered with a RST (input.c), and a FIN has no bytes. */
+bool tcp_let_go(struct tcp_conn *c)
+{
+	static uint8_t nowhere;
+
+	if (!c->orphan || c->state == TCP_CLOSED || c->view.snd_una < c->tx_tail)
+		return false;
+	c->user = NULL;
+	c->rx.mem = c->tx.mem = &nowhere;
+	return true;
+}
+
 void tcp_abort(struct tcp_conn *c)
 {
 	c->view.now = c->tcp->now;

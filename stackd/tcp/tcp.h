@@ -194,6 +194,9 @@ void tcp_shutdown_write(struct tcp_conn *); /* FIN after what is queued */
 /* The application is gone: FIN after what is queued, or RST if received data was left unread
  * (`unread`; RFC 9293 3.6.1).  linger_ns: 0 RST at once, NS_NEVER no limit (FIN-WAIT-2 has its own). */
 void tcp_close(struct tcp_conn *, bool unread, ns_t linger_ns);
+/* After tcp_close: true if all that was queued is acknowledged.  It then needs neither its rings nor its
+ * user any more, both are forgotten, and it ends by itself. */
+bool tcp_let_go(struct tcp_conn *);
 void tcp_abort(struct tcp_conn *); /* RST, TCP_EV_CLOSED with ECONNABORTED */
 
 enum tcp_opt {

@@ -42,6 +42,33 @@ if sys.argv[3:] == ["again"]:
 time.sleep(600)
 """
 
+SERVER = """
+import resource, selectors, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+s = socket.create_server((sys.argv[1], 7001), backlog=4096); print("listening", flush=True)
+s.setblocking(False); poll = selectors.DefaultSelector(); poll.register(s, selectors.EVENT_READ)
+had = 0
+while had < int(sys.argv[2]) or len(poll.get_map()) > 1:
+    for key, _ in poll.select():
+        if key.fileobj is s:
+            try: c = s.accept()[0]
+            except BlockingIOError: continue
+            c.setblocking(False); poll.register(c, selectors.EVENT_READ); had += 1
+        elif (b := key.fileobj.recv(100)): key.fileobj.sendall(b)
+        else: poll.unregister(key.fileobj); key.fileobj.close()
+print("served", had, flush=True)
+"""
+
+ASK = """
+import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+held = [socket.create_connection((sys.argv[1], 7001)) for _ in range(int(sys.argv[2]))]
+for s in held: s.sendall(b"x")
+for s in held: assert s.recv(1) == b"x"
+for s in held: s.close()
+print("good")
+"""
+
 FORKS = """
 import os, socket, sys
 s = socket.create_connection((sys.argv[1], 7000))
@@ -70,13 +97,17 @@ def held(p):
     return p.output().split("held", 1)[1].split()[:2]
 
 
+def start_sink(net):
+    sink = net.peer_spawn("python3", "-c", SINK)
+    lab.check(lab.wait_for(lambda: "listening" in sink.output(), 10), "no server")
+    return sink
+
+
 def test(driver):
     with lab.Lab(driver=driver) as net:
         net.peer_sh("sysctl", "-qw", "net.core.somaxconn=4096", "net.ipv4.tcp_max_syn_backlog=4096", ok=False)
         net.start()
-        sink = net.peer_spawn("python3", "-c", SINK)
-        lab.check(lab.wait_for(lambda: "listening" in sink.output(), 10), "no server")
-
+        sink = start_sink(net)
         first = net.run_spawn("python3", "-c", MANY, lab.PEER4, "10")
         held(first)
         before = memory_kb(net.stackd.pid)
@@ -88,12 +119,21 @@ def test(driver):
         print(f"an idle connection costs, in bytes of stackd: {cost}", flush=True)
         lab.check(cost["Anonymous"] < 8192, f"{cost['Anonymous']} bytes of anonymous memory for an idle connection")
         many.stop(signal.SIGKILL)
+        sink.stop(signal.SIGKILL)  # it has kept its descriptors
+        sink = start_sink(net)
 
         # half of sockets_per_client can be opened by itself
-        full = net.run_spawn("python3", "-c", MANY, lab.PEER4, "10000", "again")
-        lab.check(held(full) == ["8192", "ENOBUFS"], f"10000 connections on one client: {full.output()[-500:]}")
+        full = net.run_spawn("python3", "-c", MANY, lab.PEER4, "17000", "again")
+        lab.check(held(full) == ["16384", "ENOBUFS"], f"17000 connections on one client: {full.output()[-500:]}")
         lab.check(lab.wait_for(lambda: "again" in full.output(), 10), f"closing made no room: {full.output()[-900:]}")
         full.stop(signal.SIGKILL)
+
+        # ten thousand accepted by one server, each of which answers
+        server = net.run_spawn("python3", "-c", SERVER, lab.STACK4, "10000")
+        lab.check(lab.wait_for(lambda: "listening" in server.output(), 10), server.output())
+        crowd = net.peer_spawn("python3", "-c", ASK, lab.STACK4, "10000")
+        lab.check(crowd.wait(100) == 0 and "good" in crowd.output(), crowd.output()[-900:])
+        lab.check(server.wait(30) == 0 and "served 10000" in server.output(), server.output()[-900:])
 
         lab.check("forked" in net.run("python3", "-c", FORKS, lab.PEER4), "100 forks")
         first.stop(signal.SIGKILL)

@@ -104,6 +104,44 @@ static void closing_with_unread_data_resets(void **state)
 	assert_true(stand_shm(&p.from)->flags & STACKD_RESET);
 }
 
+/* The peer takes its time, but the slot is the client's again; TCP goes on alone and in order. */
+static void a_slot_comes_back_before_the_connection_ends(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32), *d = stand_attach(&stand, 32);
+	struct stand_pair p = stand_pair(&stand, d, c, PORT);
+
+	(void)state;
+	stand_send(&p.from, 1000);
+	stand_post(&p.from, STACKD_OP_CLOSE, 0, 0, 0);
+	stand_run(&stand);
+	assert_int_equal(stand_state(&p.from), STACKD_SOCK_FREE);
+	assert_int_equal(stand_shm(&p.from)->gen, p.from.gen + 1);
+	assert_int_equal(stand_state(&p.to), STACKD_SOCK_CONNECTED);
+	stand_detach(&stand, c);
+	assert_int_equal(stand_read(&p.to, UINT32_MAX), 1000);
+	assert_true(stand_shm(&p.to)->flags & STACKD_RX_EOF);
+	stand_post(&p.to, STACKD_OP_CLOSE, 0, 0, 0);
+	stand_run(&stand);
+	assert_int_equal(stand_state(&p.to), STACKD_SOCK_FREE);
+	assert_int_equal(stand_shm(&p.to)->error, 0);
+}
+
+/* What is sent to one that was given back is answered with a RST, and touches nobody's ring. */
+static void data_for_a_slot_that_came_back_resets(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+
+	(void)state;
+	stand_post(&p.from, STACKD_OP_CLOSE, 0, 0, 0);
+	stand_run(&stand);
+	assert_int_equal(stand_state(&p.from), STACKD_SOCK_FREE);
+	stand_send(&p.to, 500);
+	stand_run(&stand);
+	assert_int_equal(stand_state(&p.to), STACKD_SOCK_CLOSED);
+	assert_int_equal(stand_shm(&p.to)->error, EPIPE); /* as Linux after a FIN */
+}
+
 static void what_was_read_just_before_the_close_counts_as_read(void **state)
 {
 	struct stand_client *c = stand_attach(&stand, 32);
@@ -445,6 +483,8 @@ int main(void)
 		test(closing_what_was_never_used_also_gives_a_new_generation),
 		test(bytes_go_both_ways_and_the_rings_turn_over),
 		test(closing_with_unread_data_resets),
+		test(a_slot_comes_back_before_the_connection_ends),
+		test(data_for_a_slot_that_came_back_resets),
 		test(what_was_read_just_before_the_close_counts_as_read),
 		test(closing_with_linger_0_or_at_once_resets),
 		test(each_operation_in_each_state_harms_nobody),
