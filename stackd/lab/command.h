@@ -8,6 +8,7 @@
 enum { LAB_DIFFERS = 1, LAB_USAGE = 2 };
 
 int lab_scenario(int argc, char **argv);
+int lab_replay(int argc, char **argv);
 int lab_sweep(int argc, char **argv);
 int lab_conform(int argc, char **argv);
 

@@ -19,6 +19,7 @@ static const char usage[] =
 	"\n"
 	"  scenario   the textbook's scenarios, segment by segment, with its counts\n"
 	"  sweep      goodput, time, retransmissions by recovery, loss, round trip, rate ...\n"
+	"  replay     a captured conversation with stackd's TCP in the place of one end\n"
 	"  conform    puts a plugin file to the test, rule by rule\n"
 	"\n"
 	"  stackd-lab COMMAND --help tells more.\n";
@@ -29,6 +30,7 @@ static const struct {
 } commands[] = {
 	{"scenario", lab_scenario},
 	{"sweep", lab_sweep},
+	{"replay", lab_replay},
 	{"conform", lab_conform},
 };
 

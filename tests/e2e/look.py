@@ -140,6 +140,8 @@ def capture(net):
     new = tshark(lab.TMP + "/all.pcapng", "-Y", 'tcp.stream == 0 && frame.comment contains "new data"', "-T", "fields",
                  "-e", "tcp.len").split()
     lab.check(sum(map(int, new)) == 3000000, f"all that was sent: {sum(map(int, new))}")
+    again = json.loads(lab.sh(net.tool("stackd-lab"), "replay", "--json", lab.TMP + "/all.pcapng", timeout=120))
+    lab.check(again["captured"]["bytes"] == 3000000 and again["ours"]["bytes"] > 14480, f"replayed: {again['ours']}")
     ends = set(tshark(lab.TMP + "/one.pcapng", "-T", "fields", "-e", "tcp.stream").split())
     lab.check(ends == {"0"}, f"one connection: {ends}")
     lab.check(not lab.wrong_frames(lab.TMP + "/one.pcapng", "ip.src == 10.9.0.1 && _ws.malformed"), "malformed")
