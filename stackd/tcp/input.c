@@ -104,8 +104,8 @@ static enum step check_timestamp(struct tcp_conn *c, const struct segment *s)
 	if (!seq_before(s->opt.tsval, c->ts_recent) || c->tcp->now - c->ts_recent_at > PAWS_IDLE_NS)
 		return GO_ON;
 	refuse(c, COUNT_seg_paws);
-	if (s->len > 0)
-		recv_note_duplicate(c, s->off, s->off + s->len);
+	if (s->len > 0 && (int64_t)(s->off + s->len - c->view.rcv_nxt) <= 0)
+		recv_note_duplicate(c, s->off, s->off + s->len); /* else it may never have come */
 	output_challenge(c);
 	return STOP;
 }

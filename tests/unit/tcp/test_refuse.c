@@ -134,6 +134,26 @@ static void paws(void **state)
 	talk_end(&t);
 }
 
+/* What PAWS refuses is no duplicate unless it is known: a DSACK of it would say that it has come.
+ */
+static void paws_dsack(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.recovery.use[0].plugin = &plain_sack;
+	talk_begin(&t);
+	talk_open_passive(&t, "sackOK,ts 100 0");
+	talk_inject(&t, "P. 1:11(10) ack 1 <ts 200 0>");
+	talk_expect(&t, ". 1:1(0) ack 11 <ts>");
+	talk_inject(&t, "P. 101:111(10) ack 1 <ts 150 0>");
+	talk_expect(&t, ". 1:1(0) ack 11 <ts>");
+	talk_inject(&t, "P. 1:11(10) ack 1 <ts 150 0>");
+	talk_expect(&t, ". 1:1(0) ack 11 <ts,sack 1:11>");
+	talk_end(&t);
+}
+
 static void raw(struct talk *t, const uint8_t *bytes, uint32_t len)
 {
 	uint8_t *copy = malloc(len ? len : 1);
@@ -386,10 +406,10 @@ int main(void)
 	    cmocka_unit_test(blind_rst),     cmocka_unit_test(blind_syn),
 	    cmocka_unit_test(blind_data),    cmocka_unit_test(challenge_limit),
 	    cmocka_unit_test(out_of_window), cmocka_unit_test(paws),
-	    cmocka_unit_test(malformed),     cmocka_unit_test(noise),
-	    cmocka_unit_test(icmp),          cmocka_unit_test(soft_error),
-	    cmocka_unit_test(wrong_plugins), cmocka_unit_test(small_mss),
-	    cmocka_unit_test(forged_window),
+	    cmocka_unit_test(paws_dsack),    cmocka_unit_test(malformed),
+	    cmocka_unit_test(noise),         cmocka_unit_test(icmp),
+	    cmocka_unit_test(soft_error),    cmocka_unit_test(wrong_plugins),
+	    cmocka_unit_test(small_mss),     cmocka_unit_test(forged_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
