@@ -6,6 +6,7 @@
  * Input: two bytes of settings, then steps.  A step's first byte says which, what follows are its
  * numbers, little, and relative to the connection's real ones; see step(). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../sim/checker.h"
@@ -31,7 +32,7 @@ struct talk {
 	struct stage stage;
 	struct checker checker;
 	const uint8_t *at, *end;
-	bool timestamps;
+	bool verbose;
 	bool gone; /* the application has closed */
 };
 
@@ -63,6 +64,20 @@ static bool is_another(const struct talk *t, const struct seen *s, bool out)
 	       (out && s->flags & SEEN_SYN && own->syn && own->iss != s->seq);
 }
 
+/* VERBOSE=1: for one input. */
+static void show(const struct talk *t, const struct seen *s, bool out)
+{
+	uint32_t own = t->checker.side[0].iss + 1, peer = t->checker.side[1].iss + 1;
+
+	printf("%12.6f %c flags %02x seq %d len %u ack %d win %u", (double)t->stage.now / 1e9,
+	       out ? '>' : '<', s->flags, (int)(s->seq - (out ? own : peer)), s->len,
+	       (int)(s->ack - (out ? peer : own)), s->window);
+	for (uint32_t i = 0; i < s->sack_count; i++)
+		printf(" {%d-%d}", (int)(s->sack[i].begin - (out ? peer : own)),
+		       (int)(s->sack[i].end - (out ? peer : own)));
+	printf("%s\n", s->has_ts ? " ts" : "");
+}
+
 static void see(void *arg, struct stage *stage, bool out, const uint8_t *frame, uint32_t len)
 {
 	struct talk *t = arg;
@@ -79,6 +94,8 @@ static void see(void *arg, struct stage *stage, bool out, const uint8_t *frame, 
 	}
 	if (out && s.flags & SEEN_SYN && s.flags & SEEN_ACK)
 		peer->iss = s.ack - 1;
+	if (t->verbose)
+		show(t, &s, out);
 	checker_see(&t->checker, 0, stage->now, out, frame, len);
 }
 
@@ -295,6 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (data[0] & 4)
 		what.read_max = UINT64_MAX / 2;
+	t.verbose = getenv("VERBOSE") != NULL;
 	checker_init(&t.checker);
 	t.checker.watched = 1;
 	stage_open(&t.stage, settings[data[1] % array_count(settings)], data[0] & 1,
