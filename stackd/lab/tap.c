@@ -65,6 +65,13 @@ static void wait_until(struct tap *t, struct held *h, ns_t due)
 	*at = h;
 }
 
+void tap_put(struct driver *d, ns_t due, const uint8_t *frame, uint32_t len)
+{
+	struct tx_frame f = {.head = frame, .head_len = (uint16_t)len};
+
+	wait_until(tap(d), copy(&f), due);
+}
+
 /* Passes on what is due.  A frame that the inner driver has no room for waits at the front. */
 static void pump(struct tap *t, ns_t now)
 {

@@ -54,6 +54,8 @@ void lab_world_open(struct lab_world *w, const struct lab_world_config *c)
 		lab_fail("the link could not be made");
 	for (unsigned i = 0; i < 2; i++) {
 		end[i] = impaired(end[i], c, i);
+		if (c->wrap)
+			end[i] = c->wrap(c->wrap_arg, i, end[i]);
 		if (c->see)
 			end[i] = tap_wrap(end[i], i, c->see, c->see_arg);
 		w->host[i] = make(c, i, end[i], w->now);

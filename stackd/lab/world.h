@@ -14,6 +14,9 @@ struct lab_world_config {
 	uint32_t ring_bytes[2];
 	/* What befalls the frames that each host sends; NULL: nothing.  The seed comes from here too. */
 	const struct fault_config *fault[2];
+	/* Puts something of its own between host and impairment; NULL: nothing. */
+	struct driver *(*wrap)(void *arg, unsigned host, struct driver *inner);
+	void *wrap_arg;
 	tap_fn see; /* of both hosts; may be NULL */
 	void *see_arg;
 };

@@ -202,7 +202,7 @@ static void sent_sack(struct checker *c, unsigned host, uint64_t now, const stru
 		if (i > 0 && begin < ack)
 			violation(c, host, now, "SACK %lld-%lld below the ACK %lld and not first",
 				  (ll)begin, (ll)end, (ll)ack);
-		dsack |= i == 0 && begin < ack;
+		dsack |= i == 0 && (begin < ack || (begin >= me->twice[0] && end <= me->twice[1]));
 		for (uint32_t j = 0; j < i; j++) {
 			dsack |= j == 0 && overlap(s, i, j);
 			if (j > 0 && overlap(s, i, j))
@@ -232,6 +232,7 @@ static void sent_ack(struct checker *c, unsigned host, uint64_t now, const struc
 		me->edge_out = edge;
 	if (me->newest[0] < ack)
 		me->newest[0] = me->newest[1];
+	me->twice[0] = me->twice[1] = 0;
 	me->owes_since = 0;
 }
 
@@ -270,6 +271,10 @@ static void came_newest(struct checker_side *me, int64_t off, int64_t end)
 	if (off > me->ack_out && end <= me->edge_out) {
 		me->newest[0] = is_new ? off : 0;
 		me->newest[1] = is_new ? end : 0;
+	}
+	if (!is_new) {
+		me->twice[0] = off;
+		me->twice[1] = end;
 	}
 }
 

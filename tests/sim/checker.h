@@ -36,6 +36,7 @@ struct checker_side {
 	uint8_t *came;	   /* of the peer's stream: CAME_ bits */
 	int64_t came_end;  /* one past the bytes that arrived without a gap */
 	int64_t newest[2]; /* the last arrival out of order that had new bytes; [0] == [1]: none */
+	int64_t twice[2];  /* what came again since the last ACK left */
 	int64_t ack_out;   /* highest acknowledgement that it sent */
 	int64_t edge_out;  /* highest right edge that it announced */
 	uint64_t owes_since; /* ns: in-order data came and no ACK has left; 0: none */

@@ -13,6 +13,7 @@
 #include "lab/rules.h"
 #include "lab/seen.h"
 #include "lab/world.h"
+#include "tamper.h"
 
 #define LIMIT_NS (24 * 3600 * NS_PER_S)
 
@@ -32,6 +33,7 @@ struct transfer {
 	struct lab_world_config world;
 	struct lab_stream template[2];
 	struct lab_world w;
+	struct tamper tamper[2];
 	struct checker checker;
 	struct lab_stream *client;
 	bool verbose;
@@ -64,6 +66,13 @@ static void see(void *arg, unsigned host, ns_t now, bool out, uint8_t *frame, ui
 	if (t->verbose && seen_parse(frame, len, &s))
 		show(t, host, now, out, &s);
 	checker_see(&t->checker, host, now, out, frame, len);
+}
+
+static struct driver *wrap(void *arg, unsigned host, struct driver *inner)
+{
+	struct transfer *t = arg;
+
+	return t->tamper[host].count ? tamper_wrap(inner, host, &t->tamper[host]) : inner;
 }
 
 static void draw_fault(struct rng *r, struct fault_config *f)
@@ -158,6 +167,11 @@ static void draw(struct transfer *t, const char *recovery)
 		t->world.fault[i] = &t->fault[i];
 		draw_stream(t, i);
 	}
+	t->world.wrap = wrap;
+	t->world.wrap_arg = t;
+	for (unsigned i = 0; i < 2; i++)
+		if (rng_chance(r, 0.6))
+			tamper_draw(&t->tamper[i], r);
 }
 
 static bool both_ended(void *arg)
@@ -234,6 +248,15 @@ static void tell_counters(struct lab_host *h, const char *name)
 	printf("\n");
 }
 
+static void tell_rule(unsigned host, const struct tamper_rule *r, uint32_t done)
+{
+	static const char *const kinds[] = {"any", "SYN", "data", "resent", "pure ACK", "FIN"};
+
+	printf("  host %u: %s %s from %u every %u at most %u value %llu bytes %lld to %lld: %u times\n", host,
+	       tamper_names[r->what], kinds[r->kind], r->first, r->every, r->count,
+	       (unsigned long long)r->value, (long long)r->begin, (long long)r->end, done);
+}
+
 static void tell(struct transfer *t, const char *recovery, const char *why)
 {
 	printf("SEED=%llu test_transfer %s: %s (at %.3f s of the simulated time)\n",
@@ -250,6 +273,9 @@ static void tell(struct transfer *t, const char *recovery, const char *why)
 		       f->corrupt, (double)f->delay_ns / 1e6, (double)f->jitter_ns / 1e6,
 		       (unsigned long long)f->rate_bps, f->queue);
 	}
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned j = 0; j < t->tamper[i].count; j++)
+			tell_rule(i, &t->tamper[i].rule[j], t->tamper[i].done[j]);
 	printf("mtu %u, IPv%c\n", t->world.mtu, t->world.v6 ? '6' : '4');
 	tell_stream(t->client, "client");
 	tell_stream(lab_world_accepted(&t->w), "server");
