@@ -107,6 +107,8 @@ static void note(struct stage *s, const struct seen *seen)
 	if (seen->flags & SEEN_SYN) {
 		s->iss = seen->seq;
 		s->sent_end = end;
+		if (seen->flags & SEEN_ACK) /* a SYN of the fuzzer's own choice */
+			s->peer_iss = seen->ack - 1;
 	}
 	if ((int32_t)(end - s->sent_end) > 0)
 		s->sent_end = end;

@@ -283,7 +283,9 @@ static void came_data(struct checker *c, unsigned host, uint64_t now, const stru
 	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
 	int64_t off = offset(peer->iss, s->seq), end = off + s->len;
 
-	if (off < 0 || end >= CHECKER_STREAM_MAX)
+	if (off < 0)
+		off = 0;
+	if (end < off || end >= CHECKER_STREAM_MAX)
 		return;
 	came_newest(me, off, end);
 	for (int64_t i = off; i < end; i++)
