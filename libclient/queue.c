@@ -316,10 +316,20 @@ void evq_pop(struct evq *e, void (*found)(struct watch *))
 
 /* ---- subscriptions ---- */
 
+/* The number, and its next turn. */
+static uint64_t next_turn(struct watch *w)
+{
+	struct attach *a = w->ofd->attach;
+	uint32_t number = (uint32_t)(w - a->watch);
+	struct stackd_sub *shared = stackd_shm_sub(a->own->base, &a->own->head, number);
+
+	return (uint64_t)(atomic_fetch_add(&shared->turn, 1) + 1) << 32 | number;
+}
+
 static void subscribe(struct watch *w)
 {
 	queue_post(w->ofd, STACKD_OP_SUB, (uint16_t)w->mask, atomic_load(&w->evq)->index,
-		   (uint64_t)(w - w->ofd->attach->watch));
+		   next_turn(w));
 }
 
 static void watch_give(struct attach *a, struct watch *w)
@@ -400,7 +410,7 @@ void watch_remove(struct watch *w)
 	struct attach *a = o->attach;
 	struct watch **p = &o->watches;
 
-	queue_post(o, STACKD_OP_UNSUB, 0, atomic_load(&w->evq)->index, (uint64_t)(w - a->watch));
+	queue_post(o, STACKD_OP_UNSUB, 0, atomic_load(&w->evq)->index, next_turn(w));
 	while (*p != w)
 		p = &(*p)->next_of_sock;
 	*p = w->next_of_sock;

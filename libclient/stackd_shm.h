@@ -153,8 +153,8 @@ enum stackd_op {
 	STACKD_OP_SETOPT,      /* opt: enum stackd_opt, arg: value */
 	STACKD_OP_SUB,	       /* subscription arg2 on event queue arg of the posting client's own region,
 				  opt: interest mask (STACKD_IN, STACKD_OUT); an existing arg2 is changed.
-				  D posts one event at once */
-	STACKD_OP_UNSUB,       /* subscription arg2 ends */
+				  D posts one event at once.  The high half of arg2: struct stackd_sub's turn */
+	STACKD_OP_UNSUB,       /* subscription arg2 ends; the high half as with SUB */
 	STACKD_OP_URGENT,      /* arg: the stream offset behind an urgent byte; posted before tx_tail passes it, so
 				  that no segment with the byte leaves without the mark */
 };
@@ -207,6 +207,8 @@ struct stackd_evq_ring {
  * socket.  So a subscription stands in its queue at most once, and the queue can't overflow. */
 struct stackd_sub {
 	_Atomic uint32_t posted;
+	_Atomic uint32_t turn; /* C: of the last SUB or UNSUB it posted.  A socket that moves has two ways to
+				  its shard, so an older one may come behind: D ignores it */
 };
 
 /* ---- places ---- */

@@ -61,20 +61,22 @@ void sock_sub_free(struct sock_table *t, struct sock_sub *sub)
 	pool_give(&t->subs, sub);
 }
 
-void sock_sub_end(struct sock_table *t, struct sock_client *c, uint32_t id)
+void sock_sub_end(struct sock_table *t, struct sock_client *c, const struct sock *s, const struct stackd_sqe *e)
 {
-	struct sock_sub *sub = c->sub_at[t->shard * c->own->head.sub_count + id];
+	struct sock_sub *sub = c->sub_at[t->shard * c->own->head.sub_count + (uint32_t)e->arg2];
 
-	if (sub)
+	if (sub && sub->sock == s && (int32_t)((uint32_t)(e->arg2 >> 32) - sub->turn) >= 0)
 		sock_sub_free(t, sub);
 }
 
 void sock_sub_set(struct sock_table *t, struct sock_client *c, struct sock *s, const struct stackd_sqe *e)
 {
-	uint32_t id = (uint32_t)e->arg2, evq = (uint32_t)e->arg;
+	uint32_t id = (uint32_t)e->arg2, evq = (uint32_t)e->arg, turn = (uint32_t)(e->arg2 >> 32);
 	struct sock_sub **at = &c->sub_at[t->shard * c->own->head.sub_count + id];
 	struct sock_sub *sub = *at;
 
+	if (atomic_load(&stackd_shm_sub(c->own->mem, &c->own->head, id)->turn) != turn)
+		return;
 	if (sub && (sub->sock != s || sub->evq != evq)) {
 		sock_sub_free(t, sub);
 		sub = NULL;
@@ -91,6 +93,7 @@ void sock_sub_set(struct sock_table *t, struct sock_client *c, struct sock *s, c
 		*at = sub;
 	}
 	sub->interest = e->opt;
+	sub->turn = turn;
 	sock_post(t, sub);
 }
 

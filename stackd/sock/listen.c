@@ -25,7 +25,7 @@ static void move_subs(struct sock_table *t, struct sock *s, struct sock_listener
 		struct sock_sub *sub = container_of(n, struct sock_sub, of_sock);
 		struct stackd_sqe e = {.op = STACKD_OP_SUB, .opt = (uint16_t)sub->interest,
 				       .region = s->region->head.region, .slot = s->slot, .gen = s->gen,
-				       .arg = sub->evq, .arg2 = sub->id};
+				       .arg = sub->evq, .arg2 = (uint64_t)sub->turn << 32 | sub->id};
 
 		list_push_back(&l->subs, n);
 		if (t->config.shards > 1)

@@ -129,6 +129,7 @@ struct sock_sub {
 	struct sock *sock;
 	uint32_t evq, id;
 	uint32_t interest;
+	uint32_t turn; /* struct stackd_sub */
 };
 
 /* What the shard has to carry elsewhere. */

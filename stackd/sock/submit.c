@@ -220,7 +220,7 @@ static void do_sub(struct sock_table *t, struct sock_client *c, struct sock *s, 
 	if (e->op == STACKD_OP_SUB)
 		sock_sub_set(t, c, s, e);
 	else
-		sock_sub_end(t, c, (uint32_t)e->arg2);
+		sock_sub_end(t, c, s, e);
 	if (s->kind == SOCK_LISTENER && t->config.shards > 1)
 		sock_letter(t, &(struct sock_letter){.kind = SOCK_TO_ALL, .client = c, .sqe = *e});
 }
@@ -281,7 +281,7 @@ static bool in_range(const struct sock_client *c, const struct sock_region *r, c
 		return false;
 	if (e->op != STACKD_OP_SUB && e->op != STACKD_OP_UNSUB)
 		return true;
-	return e->arg2 < h->sub_count && e->arg >= 0 && e->arg < (int64_t)h->evq_count;
+	return (uint32_t)e->arg2 < h->sub_count && e->arg >= 0 && e->arg < (int64_t)h->evq_count;
 }
 
 /* A subscription on a listener, passed on by its owner.  Only as long as the record of this shard
@@ -292,7 +292,7 @@ static void submit_listener_sub(struct sock_table *t, struct sock_client *c, str
 	struct sock_listener *l = s->listener;
 
 	if (e->op == STACKD_OP_UNSUB)
-		sock_sub_end(t, c, (uint32_t)e->arg2);
+		sock_sub_end(t, c, s, e);
 	else if (l && l[t->shard].sock == s && s->gen == e->gen)
 		sock_sub_set(t, c, s, e);
 }

@@ -62,7 +62,7 @@ void sock_depart(struct sock_table *t, struct sock *s, uint32_t to_shard, struct
 		struct sock_sub *sub = container_of(s->subs.next, struct sock_sub, of_sock);
 		struct stackd_sqe e = {.op = STACKD_OP_SUB, .opt = (uint16_t)sub->interest,
 				       .region = s->region->head.region, .slot = s->slot, .gen = s->gen,
-				       .arg = sub->evq, .arg2 = sub->id};
+				       .arg = sub->evq, .arg2 = (uint64_t)sub->turn << 32 | sub->id};
 
 		sock_letter(t, &(struct sock_letter){
 				       .kind = SOCK_TO_SHARD, .shard = to_shard, .client = sub->client, .sqe = e});

@@ -34,7 +34,7 @@ static inline struct stackd_sock *sock_shm(const struct sock *s)
 void sock_tell(struct sock_table *, struct list *subs, uint32_t what);
 void sock_post(struct sock_table *, struct sock_sub *);
 void sock_sub_set(struct sock_table *, struct sock_client *, struct sock *, const struct stackd_sqe *);
-void sock_sub_end(struct sock_table *, struct sock_client *, uint32_t id);
+void sock_sub_end(struct sock_table *, struct sock_client *, const struct sock *, const struct stackd_sqe *);
 void sock_sub_free(struct sock_table *, struct sock_sub *);
 void sock_letter(struct sock_table *, const struct sock_letter *);
 void sock_expel(struct sock_table *, struct sock_client *, enum count_id, const char *why);

@@ -360,11 +360,11 @@ static void do_op(struct client *c, struct sock *s, const struct stackd_sqe *e)
 		let_go(c, s, e->arg);
 		break;
 	case STACKD_OP_SUB:
-		c->sub[e->arg2] = (struct sub){.sock = s, .evq = (uint32_t)e->arg, .mask = e->opt};
+		c->sub[(uint32_t)e->arg2] = (struct sub){.sock = s, .evq = (uint32_t)e->arg, .mask = e->opt};
 		post(c, (uint32_t)e->arg2);
 		break;
 	case STACKD_OP_UNSUB:
-		c->sub[e->arg2].sock = NULL;
+		c->sub[(uint32_t)e->arg2].sock = NULL;
 		break;
 	default:
 		break;

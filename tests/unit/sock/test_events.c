@@ -255,7 +255,7 @@ static void numbers_out_of_range_expel(void **state)
 	static const struct {
 		int64_t evq;
 		uint64_t sub;
-	} lies[] = {{-1, 0}, {256, 0}, {INT64_MIN, 0}, {0, 128}, {0, UINT64_MAX}, {0, 1ull << 32}};
+	} lies[] = {{-1, 0}, {256, 0}, {INT64_MIN, 0}, {0, 128}, {0, UINT64_MAX}, {0, 1ull << 32 | 128}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {

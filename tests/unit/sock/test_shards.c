@@ -43,6 +43,49 @@ static void what_comes_to_the_wrong_shard_is_passed_on(void **state)
 	assert_int_equal(stand_inside(&p.from)->holders, 0);
 }
 
+static void expect_news(struct stand_client *c, const struct stand_pair *p, bool expected)
+{
+	stand_send(&p->to, 100);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), expected ? 5 : -1);
+}
+
+/* A socket that moved has two ways to its shard: what is older may come behind. */
+static void an_older_subscription_that_comes_behind_is_ignored(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 64);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+	uint32_t right = stand_shm(&p.from)->shard;
+	struct stackd_sub *shared = stackd_shm_sub(c->region->mem, &c->region->head, 5);
+	const uint64_t turn = 1ull << 32;
+
+	(void)state;
+	shared->turn = 2;
+	stand_post_to(&p.from, right, STACKD_OP_SUB, STACKD_IN, 0, 2 * turn | 5);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), 5);
+	stand_post_to(&p.from, 1 - right, STACKD_OP_SUB, 0, 0, 1 * turn | 5);
+	stand_post_to(&p.from, 1 - right, STACKD_OP_UNSUB, 0, 0, 1 * turn | 5);
+	stand_run(&stand);
+	while (stand_pop(c, 0) >= 0)
+		;
+	expect_news(c, &p, true);
+	shared->turn = 3;
+	stand_post_to(&p.from, right, STACKD_OP_UNSUB, 0, 0, 3 * turn | 5);
+	stand_run(&stand);
+	stand_post_to(&p.from, 1 - right, STACKD_OP_SUB, STACKD_IN, 0, 2 * turn | 5);
+	expect_news(c, &p, false);
+	/* the number belongs to another socket now */
+	shared->turn = 4;
+	stand_post(&p.to, STACKD_OP_SUB, STACKD_IN, 0, 4 * turn | 5);
+	stand_post_to(&p.from, right, STACKD_OP_UNSUB, 0, 0, 4 * turn | 5);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), 5);
+	stand_send(&p.from, 100);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), 5);
+}
+
 static void a_listener_takes_from_both_shards_and_tells_of_both(void **state)
 {
 	struct stand_client *c = stand_attach(&stand, 64);
@@ -212,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(what_comes_to_the_wrong_shard_is_passed_on),
+		test(an_older_subscription_that_comes_behind_is_ignored),
 		test(a_listener_takes_from_both_shards_and_tells_of_both),
 		test(a_connection_moves_to_where_it_is_answered),
 		test(a_socket_on_its_way_can_be_let_go_of),
