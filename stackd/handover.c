@@ -208,6 +208,8 @@ static void post_sqe(struct shard *sh, uint32_t to, const struct sock_letter *l,
 {
 	struct sqe_mail *q = l->client ? malloc(sizeof(*q)) : NULL;
 
+	if (!q && l->client)
+		sock_count_refusal(sh->socks, COUNT_client_letters_lost);
 	if (!q)
 		return;
 	*q = (struct sqe_mail){.mail.deliver = deliver_sqe, .client = l->client, .sqe = l->sqe, .for_all = for_all};

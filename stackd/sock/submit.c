@@ -194,6 +194,8 @@ static void do_connect(struct sock_table *t, struct sock_client *c, struct sock 
 
 static void do_shutdown(struct sock_table *t, struct sock_client *c, struct sock *s, int64_t how)
 {
+	if (how != SHUT_WR) /* the word of it is the clients'; who sleeps in another process must look */
+		sock_tell(t, sock_subs(t, s), STACKD_IN);
 	if (s->kind != SOCK_CONN || how == SHUT_RD || !sock_take_sent(t, c, s))
 		return;
 	tcp_shutdown_write(s->conn);

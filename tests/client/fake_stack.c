@@ -343,6 +343,8 @@ static void do_op(struct client *c, struct sock *s, const struct stackd_sqe *e)
 			transfer(s->peer);
 		break;
 	case STACKD_OP_SHUTDOWN:
+		if (e->arg != SHUT_WR)
+			tell(s, STACKD_IN);
 		if (e->arg != SHUT_RD) {
 			s->fin = true;
 			atomic_fetch_or(&shm(s)->flags, STACKD_TX_SHUT);

@@ -43,6 +43,27 @@ static void test_shutdown_wakes(void)
 	pthread_join(t, NULL);
 }
 
+/* In another process too, a reader and an acceptor. */
+static void test_shutdown_wakes_others(void)
+{
+	struct pair p = make_pair(5000);
+	int status;
+	char b;
+
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0) {
+			if (i)
+				CHECK(recv(p.client, &b, 1, 0) == 0);
+			else
+				CHECK(accept(p.listener, NULL, NULL) == -1 && errno == EINVAL);
+			exit(0);
+		}
+	usleep(50000);
+	CHECK(shutdown(p.client, SHUT_RD) == 0 && shutdown(p.listener, SHUT_RD) == 0);
+	for (int i = 0; i < 2; i++)
+		CHECK(wait(&status) > 0 && status == 0);
+}
+
 #define READERS 4
 #define SHARE	200000
 
@@ -456,6 +477,7 @@ static void test_sandbox(void)
 /* ---- */
 
 TEST(shutdown_wakes)
+TEST(shutdown_wakes_others)
 TEST(threads_share)
 TEST(churn)
 TEST(fork_server)
@@ -475,6 +497,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(run_shutdown_wakes),
+		cmocka_unit_test(run_shutdown_wakes_others),
 		cmocka_unit_test(run_threads_share),
 		cmocka_unit_test(run_churn),
 		cmocka_unit_test(run_fork_server),

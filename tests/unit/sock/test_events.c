@@ -52,6 +52,28 @@ static void a_subscription_is_told_at_once_and_then_once_a_burst(void **state)
 	assert_int_equal(stand_pop(c, 0), -1);
 }
 
+static void shutting_the_reading_side_is_told_to_all_who_read(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+
+	(void)state;
+	subscribe(&p.to, 1, 0, STACKD_IN);
+	subscribe(&p.listener, 2, 1, STACKD_IN);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), 1);
+	assert_int_equal(stand_pop(c, 1), 2);
+	stand_post(&p.to, STACKD_OP_SHUTDOWN, 0, SHUT_WR, 0);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), -1);
+	stand_post(&p.to, STACKD_OP_SHUTDOWN, 0, SHUT_RD, 0);
+	stand_post(&p.listener, STACKD_OP_SHUTDOWN, 0, SHUT_RD, 0);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 0), 1);
+	assert_int_equal(stand_pop(c, 1), 2);
+	assert_false(c->expelled);
+}
+
 static void only_who_is_interested_is_told_but_all_of_the_end(void **state)
 {
 	struct stand_client *c = stand_attach(&stand, 32);
@@ -298,6 +320,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_subscription_is_told_at_once_and_then_once_a_burst),
+		test(shutting_the_reading_side_is_told_to_all_who_read),
 		test(only_who_is_interested_is_told_but_all_of_the_end),
 		test(a_subscription_again_changes_its_mask_queue_or_socket),
 		test(unsubscribed_is_quiet),
