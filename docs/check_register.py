@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""check_register.py ROOT - every test that docs/rfc9293.md names, as PROGRAM/function, exists and is
+"""check_register.py ROOT - every test that docs/rfc9293.md and docs/ledger.md name, as PROGRAM/function, exists and is
 run by its program; every row has six cells and says something."""
 import os
 import re
@@ -22,8 +22,8 @@ def read(root, path):
         return f.read()
 
 
-def problems(root):
-    for number, line in enumerate(read(root, "docs/rfc9293.md").splitlines(), 1):
+def problems(root, page):
+    for number, line in enumerate(read(root, page).splitlines(), 1):
         cells = [c.strip() for c in line.strip("|").split(" | ")]
         if re.match(r"\| (MUST|SHLD|MAY|REC)-\d", line):
             if len(cells) != 6:
@@ -38,9 +38,9 @@ def problems(root):
 
 
 def main(root):
-    found = list(problems(root))
-    for number, what in found:
-        print(f"docs/rfc9293.md:{number}: {what}")
+    found = [(page, *p) for page in ("docs/rfc9293.md", "docs/ledger.md") for p in problems(root, page)]
+    for page, number, what in found:
+        print(f"{page}:{number}: {what}")
     return 1 if found else 0
 
 

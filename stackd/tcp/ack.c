@@ -25,6 +25,8 @@ static bool take_window(struct tcp_conn *c, const struct segment *s)
 	c->snd_wl1 = s->off;
 	c->snd_wl2 = s->ack_off;
 	c->view.snd_limit = limit;
+	if (was_shut && limit > c->view.snd_una)
+		timer_progress(c);
 	if (was_shut && limit > c->view.snd_una && !sent_empty(c))
 		c->view.rto_since = c->view.now; /* the probes' time was not the network's fault */
 	return moved;

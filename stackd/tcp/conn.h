@@ -377,6 +377,8 @@ void timer_run(struct tcp *t);
 void timer_keepalive(struct tcp_conn *c);
 /* Progress or its absence: for the user timeout. */
 void timer_progress(struct tcp_conn *c);
+/* Data waits before a shut window: that counts towards the user timeout too. */
+void timer_stalled(struct tcp_conn *c);
 
 /* --- trace.c ----------------------------------------------------------------------------- */
 /* Each only when conn_traced. */

@@ -316,6 +316,8 @@ static void arm_persist(struct tcp_conn *c)
 		timer_set(c, TIMER_PERSIST, NS_NEVER);
 		return;
 	}
+	if (output_window_shut(c) && c->stalled_since == NS_NEVER)
+		timer_stalled(c);
 	if (c->due[TIMER_PERSIST] != NS_NEVER)
 		return;
 	wait = c->persist_shift < 16 ? c->view.rto << c->persist_shift : PERSIST_MAX_NS;

@@ -253,6 +253,8 @@ static int set_user_timeout(struct tcp_conn *c, int64_t v)
 
 int tcp_set_option(struct tcp_conn *c, enum tcp_opt opt, int64_t v)
 {
+	if (c->state == TCP_CLOSED)
+		return -EINVAL;
 	c->view.now = c->tcp->now;
 	switch (opt) {
 	case TCP_OPT_NODELAY:

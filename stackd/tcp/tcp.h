@@ -204,7 +204,7 @@ enum tcp_opt {
 	TCP_OPT_KEEPINTVL_S, TCP_OPT_KEEPCNT, TCP_OPT_USER_TIMEOUT_MS, TCP_OPT_SYNCNT, TCP_OPT_LINGER2_S,
 	TCP_OPT_SNDBUF, TCP_OPT_RCVBUF, TCP_OPT_MAXSEG, TCP_OPT_QUICKACK, TCP_OPT_TOS, TCP_OPT_TTL,
 };
-/* 0 or -EINVAL (out of range). */
+/* 0 or -EINVAL (out of range, or the connection has ended). */
 int tcp_set_option(struct tcp_conn *, enum tcp_opt, int64_t value);
 /* Another congestion control for a live connection; it starts from the current cwnd. */
 int tcp_set_cc(struct tcp_conn *, struct tcp_plugin cc);

@@ -36,6 +36,13 @@ void timer_progress(struct tcp_conn *c)
 						       : c->stalled_since + user_timeout(c));
 }
 
+void timer_stalled(struct tcp_conn *c)
+{
+	c->stalled_since = c->view.now;
+	if (c->user_timeout_ms)
+		timer_set(c, TIMER_USER, c->stalled_since + user_timeout(c));
+}
+
 static void give_up(struct tcp_conn *c)
 {
 	int error = c->soft_error ? c->soft_error : ETIMEDOUT;

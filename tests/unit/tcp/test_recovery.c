@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_recovery.c - what is sent again and why: time-outs, SACK, probes of a window and of a silent
  * peer; what an ACK of something resent proves. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -176,6 +177,67 @@ static void user_timeout(void **state)
 	talk_end(&t);
 }
 
+/* A peer that keeps its window shut is not waited for longer than that either (as on Linux). */
+static void user_timeout_of_a_shut_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_set_option(t.conn, TCP_OPT_USER_TIMEOUT_MS, 10000);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 100);
+	for (int i = 0; i < 9; i++) { /* its answers are no progress */
+		talk_after(&t, NS_PER_S);
+		talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	}
+	assert_false(t.closed);
+	talk_inject(&t, ". 1:1(0) ack 1 win 1000"); /* this is */
+	talk_after(&t, 5 * NS_PER_S);
+	assert_false(t.closed);
+	talk_inject(&t, ". 1:1(0) ack 101 win 0");
+	talk_after(&t, 60 * NS_PER_S); /* nothing waits */
+	assert_false(t.closed);
+	talk_send(&t, 100);
+	talk_after(&t, 9990 * NS_PER_MS);
+	assert_false(t.closed);
+	talk_after(&t, 20 * NS_PER_MS);
+	assert_true(t.closed);
+	assert_int_equal(tcp_conn_error(t.conn), ETIMEDOUT);
+	assert_int_equal(tcp_set_option(t.conn, TCP_OPT_NODELAY, 1), -EINVAL);
+	talk_end(&t);
+}
+
+/* MUST-25, MUST-28, MUST-23, SHLD-11: what holds unless somebody says otherwise. */
+static void defaults(void **state)
+{
+	struct tcp_knobs k;
+
+	(void)state;
+	key_defaults(tcp_keys, &k);
+	assert_false(k.keepalive);
+	assert_true(k.keepalive_time_ns >= 7200 * NS_PER_S);
+	assert_int_equal(k.syn_retries, 7);
+	assert_int_equal(k.retries, 15);
+	assert_int_equal(k.pmtud, TCP_PMTUD_PROBE);
+}
+
+/* R2 of a SYN is three minutes at least with the default timer (MUST-23). */
+static void syn_for_three_minutes(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	talk_begin(&t);
+	talk_connect(&t);
+	talk_after(&t, 180 * NS_PER_S);
+	assert_false(t.closed);
+	talk_after(&t, 300 * NS_PER_S);
+	assert_true(t.closed);
+	talk_end(&t);
+}
+
 static void sack_recovery(void **state)
 {
 	struct talk t;
@@ -338,12 +400,21 @@ static void original_by_timestamp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(zero_window),         cmocka_unit_test(probes_unanswered),
-	    cmocka_unit_test(silly_window),        cmocka_unit_test(window_after_a_wrong_number),
-	    cmocka_unit_test(shrinking_window),    cmocka_unit_test(time_out),
-	    cmocka_unit_test(user_timeout),        cmocka_unit_test(sack_recovery),
-	    cmocka_unit_test(keepalive),           cmocka_unit_test(probe_taken),
-	    cmocka_unit_test(rtt_min_is_windowed), cmocka_unit_test(original_by_timestamp),
+	    cmocka_unit_test(zero_window),
+	    cmocka_unit_test(probes_unanswered),
+	    cmocka_unit_test(silly_window),
+	    cmocka_unit_test(window_after_a_wrong_number),
+	    cmocka_unit_test(shrinking_window),
+	    cmocka_unit_test(time_out),
+	    cmocka_unit_test(user_timeout),
+	    cmocka_unit_test(user_timeout_of_a_shut_window),
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(syn_for_three_minutes),
+	    cmocka_unit_test(sack_recovery),
+	    cmocka_unit_test(keepalive),
+	    cmocka_unit_test(probe_taken),
+	    cmocka_unit_test(rtt_min_is_windowed),
+	    cmocka_unit_test(original_by_timestamp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
