@@ -100,6 +100,8 @@ static void sent_bytes(struct checker *c, unsigned host, uint64_t now, const str
 		violation(c, host, now, "data at offset %lld", (ll)off);
 		return;
 	}
+	if (me->fin && known > me->fin_at)
+		known = me->fin_at;
 	me->hole |= off > me->sent_end;
 	if (known > off && !me->hole && memcmp(me->byte + off, s->data, (size_t)(known - off)) != 0)
 		violation(c, host, now, "bytes resent at %lld differ from the first", (ll)off);

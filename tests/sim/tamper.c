@@ -9,12 +9,14 @@
 #include "lab/seen.h"
 #include "lab/tap.h"
 
-const char *const tamper_names[TAMPER_WHATS] = {"drop",	 "delay", "duplicate", "reorder", "corrupt",
-						"strip", "mss",	  "window",    "split",	  "merge"};
+const char *const tamper_names[TAMPER_WHATS] = {"drop",  "delay", "duplicate", "reorder", "corrupt",
+						"strip", "mss",   "window",    "split",   "merge"};
 
-/* --- which ------------------------------------------------------------------------------------- */
+/* --- which -------------------------------------------------------------------------------------
+ */
 
-static bool is_kind(const struct tamper *t, enum tamper_kind kind, const struct seen *s, int64_t off)
+static bool is_kind(const struct tamper *t, enum tamper_kind kind, const struct seen *s,
+		    int64_t off)
 {
 	bool plain = !(s->flags & (SEEN_SYN | SEEN_FIN | SEEN_RST));
 
@@ -49,7 +51,8 @@ static bool chosen(struct tamper *t, unsigned i, const struct seen *s)
 	return r->count == 0 || t->done[i] < r->count;
 }
 
-/* --- what ---------------------------------------------------------------------------------------- */
+/* --- what ----------------------------------------------------------------------------------------
+ */
 
 static void hold(struct tamper *t, const uint8_t *frame, uint32_t len, enum tamper_what what)
 {
@@ -199,7 +202,8 @@ struct driver *tamper_wrap(struct driver *inner, unsigned host, struct tamper *t
 	return t->driver;
 }
 
-/* --- drawing ----------------------------------------------------------------------------------- */
+/* --- drawing -----------------------------------------------------------------------------------
+ */
 
 static uint64_t draw_value(enum tamper_what what, struct rng *r)
 {
@@ -240,7 +244,8 @@ void tamper_draw(struct tamper *t, struct rng *r)
 		if (x->kind == TAMPER_SYN || x->kind == TAMPER_FIN || x->what == TAMPER_MSS)
 			x->first = 0;
 		x->every = 1 + (uint32_t)rng_below(r, 5);
-		/* a few in a row only: else the peer's TIME-WAIT may end before what it waits for comes */
+		/* a few in a row only: else the peer's TIME-WAIT may end before what it waits for
+		 * comes */
 		x->count = 1 + (uint32_t)rng_below(r, is_loss(x->what) ? 4 : 30);
 		x->value = draw_value(x->what, r);
 		if (x->kind == TAMPER_DATA && rng_chance(r, 0.3)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tamper.h - a link that does things to chosen segments: a list of rules, each with what it looks for,
- * which of those it takes, and what it does with them. */
+/* tamper.h - a link that does things to chosen segments: a list of rules, each with what it looks
+ * for, which of those it takes, and what it does with them. */
 #ifndef STACKD_TESTS_TAMPER_H
 #define STACKD_TESTS_TAMPER_H
 
@@ -9,24 +9,24 @@
 
 enum tamper_kind {
 	TAMPER_ANY,
-	TAMPER_SYN,	 /* SYN and SYN-ACK */
+	TAMPER_SYN, /* SYN and SYN-ACK */
 	TAMPER_DATA,
-	TAMPER_AGAIN,	 /* data that was seen before */
+	TAMPER_AGAIN,    /* data that was seen before */
 	TAMPER_PURE_ACK, /* no data, SYN, FIN or RST */
 	TAMPER_FIN,
 };
 
 enum tamper_what {
 	TAMPER_DROP,
-	TAMPER_DELAY,	  /* value: ns */
+	TAMPER_DELAY,     /* value: ns */
 	TAMPER_DUPLICATE, /* value: ns until the second copy */
-	TAMPER_REORDER,	  /* the next one overtakes it */
-	TAMPER_CORRUPT,	  /* a byte, its checksum stays: value picks the byte */
-	TAMPER_STRIP,	  /* value: kind of option */
-	TAMPER_MSS,	  /* an MSS option above value is set to it */
-	TAMPER_WINDOW,	  /* a window field above value is set to it */
-	TAMPER_SPLIT,	  /* in two; value: bytes of the first, at most */
-	TAMPER_MERGE,	  /* with the next one, when that continues it */
+	TAMPER_REORDER,   /* the next one overtakes it */
+	TAMPER_CORRUPT,   /* a byte, its checksum stays: value picks the byte */
+	TAMPER_STRIP,     /* value: kind of option */
+	TAMPER_MSS,       /* an MSS option above value is set to it */
+	TAMPER_WINDOW,    /* a window field above value is set to it */
+	TAMPER_SPLIT,     /* in two; value: bytes of the first, at most */
+	TAMPER_MERGE,     /* with the next one, when that continues it */
 	TAMPER_WHATS
 };
 

@@ -15,7 +15,9 @@
 #include "lab/world.h"
 #include "tamper.h"
 
+#define START_NS (1000 * NS_PER_S) /* of a lab_world */
 #define LIMIT_NS (24 * 3600 * NS_PER_S)
+#define LIVE_NS	 (1800 * NS_PER_S) /* a few of the longest RTOs, and the transfer itself */
 
 static const char *const recoveries[] = {"gbn", "sr", "textbook", "reno", "sack", "racktlp"};
 static const char *const rtos[] = {"rfc6298", "rfc6298", "linux", "fixed", "textbook"};
@@ -33,6 +35,7 @@ struct transfer {
 	struct lab_world_config world;
 	struct lab_stream template[2];
 	struct lab_world w;
+	ns_t quiet_ns; /* no faults from then on; 0: always some */
 	struct tamper tamper[2];
 	struct checker checker;
 	struct lab_stream *client;
@@ -146,6 +149,16 @@ static void draw_stream(struct transfer *t, unsigned i)
 	}
 }
 
+/* The tampering ends, and the link itself has no faults: what is queued has to be delivered then. */
+static void draw_quiet(struct transfer *t)
+{
+	t->quiet_ns = (1 + rng_below(&t->rng, 60)) * NS_PER_S;
+	for (unsigned i = 0; i < 2; i++) {
+		t->tamper[i].until = START_NS + t->quiet_ns;
+		t->fault[i] = (struct fault_config){.delay_ns = t->fault[i].delay_ns};
+	}
+}
+
 static void draw(struct transfer *t, const char *recovery)
 {
 	struct rng *r = &t->rng;
@@ -172,6 +185,8 @@ static void draw(struct transfer *t, const char *recovery)
 	for (unsigned i = 0; i < 2; i++)
 		if (rng_chance(r, 0.6))
 			tamper_draw(&t->tamper[i], r);
+	if (rng_chance(r, 0.3))
+		draw_quiet(t);
 }
 
 static bool both_ended(void *arg)
@@ -179,6 +194,10 @@ static bool both_ended(void *arg)
 	struct transfer *t = arg;
 	struct lab_stream *server = lab_world_accepted(&t->w);
 
+	if (t->quiet_ns && server)
+		for (unsigned i = 0; i < 2; i++)
+			checker_live(&t->checker, i, t->w.now, START_NS + t->quiet_ns, LIVE_NS,
+				     i ? server->queued : t->client->queued);
 	if (*t->checker.violation)
 		return true;
 	return server && t->client->ended && t->client->received == t->client->arrived &&
