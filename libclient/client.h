@@ -376,6 +376,7 @@ uint32_t ready_interest(uint32_t poll_events);
 
 int64_t clock_now(void);
 struct evq *wait_evq(struct attach *);
+void wait_confine(void); /* a sandbox begins */
 int wait_ppoll(struct pollfd *, nfds_t n, const struct timespec *, const sigset_t *mask);
 void wait_forked(void);
 /* Until ready(ofd), the deadline (ns, -1 never) or a signal: 0, EAGAIN, EINTR. */

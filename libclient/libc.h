@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -33,7 +34,7 @@
 	X(closefrom) X(fork) X(_exit) X(pread) X(setuid) X(setreuid) X(setresuid) X(setgid)        \
 	X(setgroups) X(initgroups) X(execve) X(execvpe) X(fexecve) X(execveat) X(posix_spawn)       \
 	X(posix_spawnp) X(posix_spawn_file_actions_addclosefrom_np) X(system) X(popen)         \
-	X(syscall) X(fdopen) X(fileno) X(vdprintf)
+	X(syscall) X(fdopen) X(fileno) X(vdprintf) X(prctl)
 
 struct libc {
 #define LIBC_MEMBER(name) __typeof__(&name) name;

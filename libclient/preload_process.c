@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 PRELOAD pid_t fork(void)
@@ -41,6 +42,20 @@ static void attach_first(void)
 			wait_evq(a); /* a sandbox may follow, where no eventfd can be made */
 	}
 	errno = saved;
+}
+
+PRELOAD int prctl(int option, ...)
+{
+	unsigned long a[4];
+	va_list args;
+
+	va_start(args, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(args, unsigned long);
+	va_end(args);
+	if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS)
+		wait_confine();
+	return LIBC->prctl(option, a[0], a[1], a[2], a[3]);
 }
 
 PRELOAD int setuid(uid_t uid)

@@ -82,6 +82,13 @@ static bool subscribe(struct ofd *o, struct evq *e, uint32_t interest)
 
 /* ---- looking before sleeping ---- */
 
+static _Atomic bool confined; /* a sandbox may forbid what isn't needed: sshd's does */
+
+void wait_confine(void)
+{
+	atomic_store_explicit(&confined, true, memory_order_relaxed);
+}
+
 static void relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -106,7 +113,8 @@ bool wait_spin(struct evq *e, bool (*ready)(void *), void *arg)
 			}
 			relax();
 		}
-		sched_yield();
+		if (!atomic_load_explicit(&confined, memory_order_relaxed))
+			sched_yield();
 	} while (clock_now() < end);
 	e->credit--;
 	return false;
