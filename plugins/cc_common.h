@@ -176,4 +176,23 @@ static inline uint64_t cc_slow_start(const struct sp_conn *c, const struct cc_lo
 	return 0;
 }
 
+/* Growth of RFC 5681: slow start, then one segment for each window that was acknowledged; *credit
+ * keeps the bytes towards it. */
+static inline void cc_reno_growth(const struct sp_conn *c, const struct cc_loss *l,
+				  uint64_t delivered, uint64_t limit, uint64_t *credit,
+				  struct sp_cc_out *out)
+{
+	uint64_t bytes = delivered;
+
+	if (out->cwnd < out->ssthresh)
+		bytes = cc_slow_start(c, l, bytes, limit, out);
+	if (out->cwnd < out->ssthresh)
+		return;
+	*credit += bytes;
+	if (*credit >= out->cwnd) {
+		*credit -= out->cwnd;
+		out->cwnd += c->mss;
+	}
+}
+
 #endif

@@ -48,21 +48,12 @@ static void dctcp_on_ack(const struct sp_conn *c, void *st, const struct sp_ack 
 {
 	const struct params *p = c->params;
 	struct state *s = st;
-	uint64_t bytes = a->delivered;
 
 	(void)recovering;
 	observe(c, s, a);
 	if (cc_recovering(c, &s->loss, a, out) || !c->cwnd_limited)
 		return;
-	if (out->cwnd < out->ssthresh)
-		bytes = cc_slow_start(c, &s->loss, bytes, p->abc_limit, out);
-	if (out->cwnd < out->ssthresh)
-		return;
-	s->credit += bytes;
-	if (s->credit >= out->cwnd) {
-		s->credit -= out->cwnd;
-		out->cwnd += c->mss;
-	}
+	cc_reno_growth(c, &s->loss, a->delivered, p->abc_limit, &s->credit, out);
 }
 
 static void dctcp_on_episode(const struct sp_conn *c, void *st, enum sp_episode e,

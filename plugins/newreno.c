@@ -25,20 +25,11 @@ static void newreno_on_ack(const struct sp_conn *c, void *st, const struct sp_ac
 {
 	const struct params *p = c->params;
 	struct state *s = st;
-	uint64_t bytes = a->delivered;
 
 	(void)recovering; /* also true after a time-out, when slow start must go on */
 	if (cc_recovering(c, &s->loss, a, out) || !c->cwnd_limited)
 		return;
-	if (out->cwnd < out->ssthresh)
-		bytes = cc_slow_start(c, &s->loss, bytes, p->abc_limit, out);
-	if (out->cwnd < out->ssthresh)
-		return;
-	s->acked += bytes;
-	if (s->acked >= out->cwnd) {
-		s->acked -= out->cwnd;
-		out->cwnd += c->mss;
-	}
+	cc_reno_growth(c, &s->loss, a->delivered, p->abc_limit, &s->acked, out);
 }
 
 static void newreno_on_episode(const struct sp_conn *c, void *st, enum sp_episode e,
