@@ -102,7 +102,10 @@ static bool send_again(struct tcp_conn *c, struct chunk *k, uint64_t *resent)
 	}
 	if (len < k->c.len && !sent_split(c, k, len)) {
 		count(c->tcp->counters, COUNT_chunk_limit);
-		transmit_range(c, k->c.off, len); /* without a record: better than nothing */
+		/* its front goes, and all of it counts as sent: the rest waits for the next
+		 * time-out, and no duplicate ACK of this one sends it once more */
+		if (transmit_range(c, k->c.off, len) == 0)
+			record_resent(c, k, len);
 		return false;
 	}
 	if (transmit_range(c, k->c.off, len) < 0)
