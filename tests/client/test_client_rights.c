@@ -15,13 +15,13 @@
 #include "scenario.h"
 
 struct message {
+	char byte;
+	struct iovec iov;
+	struct msghdr m;
 	union {
 		struct cmsghdr head;
 		char space[CMSG_SPACE(4 * sizeof(int))];
 	} control;
-	char byte;
-	struct iovec iov;
-	struct msghdr m;
 };
 
 static struct msghdr *prepare(struct message *g, int count)
