@@ -36,7 +36,7 @@ struct so {
 	int family;
 	enum so_state state;
 	unsigned busy; /* calls that are in it */
-	bool nonblock, bound, eof, read_shut, write_shut, more, was_connected;
+	bool nonblock, bound, fin, eof, read_shut, write_shut, more, was_connected;
 	int error; /* not told yet */
 	struct endpoint local, remote;
 	struct tcp_conn *conn;

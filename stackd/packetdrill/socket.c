@@ -364,7 +364,7 @@ void so_event(struct so *s, uint32_t events)
 	if (events & TCP_EV_WRITABLE)
 		s->acked = tcp_acked(s->conn);
 	if (events & TCP_EV_EOF)
-		s->eof = true;
+		s->fin = s->eof = true;
 	if (events & TCP_EV_CLOSED)
 		ended(s);
 	s->news++;

@@ -46,9 +46,10 @@ static size_t copy_out(const struct so *s, const struct iovec *v, size_t count, 
 	return (size_t)(off - s->received);
 }
 
+/* After the peer's FIN a RST takes nothing from the reader. */
 static ssize_t nothing(struct so *s)
 {
-	if (s->error)
+	if (s->error && !s->fin)
 		return -so_take_error(s);
 	return 0;
 }
@@ -160,8 +161,7 @@ static void push(struct so *s, bool urgent)
 {
 	if (urgent)
 		tcp_queue_urgent(s->conn, s->queued);
-	else
-		tcp_queued(s->conn, s->queued);
+	tcp_queued(s->conn, s->queued);
 	adapter_turn(s->adapter);
 }
 
