@@ -238,17 +238,25 @@ static void sent_ack(struct checker *c, unsigned host, uint64_t now, const struc
 	me->owes_since = 0;
 }
 
+/* Both FINs are acknowledged or have come. */
+static bool is_over(const struct checker_side *me)
+{
+	return me->fin && me->acked > me->fin_at && fin_came(me, me->came_end);
+}
+
 static void sent(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
 {
 	struct checker_side *me = &c->side[host];
 
+	/* a late duplicate of the SYN meets the listener: another connection, not looked at */
+	if (s->flags & SEEN_SYN && me->syn && me->iss != s->seq && is_over(me))
+		c->watched = 0;
 	sent_options(c, host, now, s);
 	if (s->flags & SEEN_SYN) {
 		sent_syn(c, host, now, s);
 	} else if (s->flags & SEEN_RST) {
 		/* a late duplicate may find the connection over */
-		if (c->rst_is_wrong &&
-		    !(me->fin && me->acked > me->fin_at && fin_came(me, me->came_end)))
+		if (c->rst_is_wrong && !is_over(me))
 			violation(c, host, now, "RST");
 		return;
 	} else if (s->len > 0 || (s->flags & SEEN_FIN)) {
