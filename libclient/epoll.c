@@ -12,6 +12,9 @@
 
 #include "stackd.h"
 
+#define BESIDE_EXCLUSIVE                                                                           \
+	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
+
 const char epoll_marker[3];
 
 /* ---- the ready list ---- */
@@ -270,6 +273,8 @@ static int ctl_add(struct epoll *ep, struct ofd *o, int fd, const struct epoll_e
 
 	if (it && it->ofd == o)
 		return EEXIST;
+	if (ev->events & EPOLLEXCLUSIVE && ev->events & ~(uint32_t)BESIDE_EXCLUSIVE)
+		return EINVAL;
 	if (it)
 		item_free(it); /* its number has gone to another socket */
 	it = item_new(ep, o, fd);

@@ -16,6 +16,7 @@
 
 #define NS_PER_S         INT64_C(1000000000)
 #define CONGESTION_BYTES 16
+#define INFO_LISTEN	 10 /* TCP_LISTEN; the two headers can't be had together */
 
 /* opt 0: the kernel socket's memory is all it takes. */
 static const struct {
@@ -462,6 +463,8 @@ static int get_info(const struct ofd *o, int level, int name, void *value, sockl
 		return error;
 	if (level == IPPROTO_TCP && name == TCP_INFO) {
 		fill_tcp_info(&t, &info);
+		if (o->listening)
+			t.tcpi_state = INFO_LISTEN;
 		return copy_out(value, len, &t, sizeof(t));
 	}
 	number = (int)(level == IPPROTO_TCP ? info.snd_mss : info.pmtu);
@@ -530,7 +533,9 @@ static int ioctl_stack(struct ofd *o, int fd, unsigned long request, void *arg)
 		return 0;
 	case SIOCOUTQ:
 	case SIOCOUTQNSD:
-		*(int *)arg = o->listening ? 0 : (int)queued;
+		if (o->listening)
+			return EINVAL;
+		*(int *)arg = (int)queued;
 		return 0;
 	case SIOCATMARK:
 		*(int *)arg = urgent_at_mark(o);

@@ -106,14 +106,14 @@ PRELOAD int recvmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags, s
 			rights_received(&m[n].msg_hdr, flags);
 		return got;
 	}
+	if (t && (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= 1000000000))
+		return sock_fail(EINVAL);
 	for (i = 0; i < count; i++) {
 		ssize_t n = stackd_recvmsg(fd, &m[i].msg_hdr, flags & ~MSG_WAITFORONE);
 
 		if (n < 0)
 			return i ? (int)i : -1;
 		m[i].msg_len = (unsigned int)n;
-		if (n == 0)
-			return (int)i + 1;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 	}

@@ -220,7 +220,7 @@ ssize_t stackd_recvmsg(int fd, struct msghdr *m, int flags)
 			rights_received(m, flags);
 		return r;
 	}
-	r = recv_stack(o, m->msg_iov, m->msg_iovlen, flags);
+	r = m->msg_iovlen > IOV_MAX ? -EMSGSIZE : recv_stack(o, m->msg_iov, m->msg_iovlen, flags);
 	if (r >= 0) {
 		m->msg_namelen = 0;
 		m->msg_controllen = 0;
@@ -389,6 +389,8 @@ ssize_t stackd_sendmsg(int fd, const struct msghdr *m, int flags)
 
 	if (!o)
 		return rights_ours(m) ? rights_send(fd, m, flags) : LIBC->sendmsg(fd, m, flags);
+	if (m->msg_iovlen > IOV_MAX)
+		return result(o, -EMSGSIZE);
 	return sent_result(o, send_stack(o, m->msg_iov, m->msg_iovlen, flags), flags);
 }
 

@@ -120,7 +120,7 @@ static ssize_t fill_from_file(struct ofd *o, int in, off_t *offset, size_t len)
 	if (!iov[0].iov_len)
 		return -EAGAIN;
 	if (n < 0)
-		return errno == ESPIPE ? -EINVAL : -errno;
+		return errno == ESPIPE || errno == EISDIR ? -EINVAL : -errno;
 	if (n > 0)
 		stream_sent(o);
 	if (offset)
