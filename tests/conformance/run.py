@@ -9,8 +9,10 @@ the same each time is no observation."""
 import fnmatch
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
@@ -21,6 +23,7 @@ DOC = os.path.join(lab.ROOT, "docs", "conformance.md")
 FOLDER = os.path.join(lab.BUILD, "tests", "conformance")
 PAIR = ("local 4", "active 4", "passive 6")  # programs about one connection
 ALONE = ("local 4",)
+FAR = ("active 4", "passive 6")
 BOTH = ("local 4", "local 6")
 PROGRAMS = {
     "names": BOTH,
@@ -30,8 +33,22 @@ PROGRAMS = {
     "reset": PAIR,
     "options": PAIR,
     "urgent": PAIR,
+    "vectors": PAIR,
+    "files": PAIR,
+    "descriptors": PAIR,
+    "wait": PAIR,
+    "epoll": PAIR,
+    "signals": PAIR,
+    "processes": FAR,
+    "ports": ALONE,
+    "families": ALONE,
+    "kinds": BOTH,
+    "fortify": PAIR,
+    "threads": PAIR,
+    "stdio": PAIR,
+    "info": PAIR,
 }
-PATIENCE_S = 60
+PATIENCE_S = 30
 PORTS = range(7000, 31000, 100)  # each run has a hundred ports of its own: TIME-WAIT would be seen by the next
 
 
@@ -50,14 +67,14 @@ class World:
         self.runs += 1
         cmd = [*self.prefix, os.path.join(FOLDER, "conform_" + program), *way.split()]
         return subprocess.Popen(cmd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, errors="replace")
+                                stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
 
     def finish(self, child):
         """Its observations, in order: [(key, value)]."""
         try:
             out, err = child.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)  # its children too
             out, err = child.communicate()
         seen, found = {}, []
         for line in out.splitlines():
@@ -133,7 +150,9 @@ def steady(world, names, times):
     wrong = []
     for name in names:
         for way in PROGRAMS[name]:
+            began = time.monotonic()
             runs = [world.finish(world.start(name, way)) for _ in range(times)]
+            print(f"{name} {way}: {time.monotonic() - began:.2f} s", flush=True)
             if ("end: reached", "yes") not in runs[0]:
                 wrong.append(f"{name} {way}: did not come to its end: {runs[0][-2:]}")
             for later in runs[1:]:
