@@ -116,7 +116,7 @@ static void after_data(void)
 	say("an RTO in reason", "%d", i.tcpi_rto >= 200000 && i.tcpi_rto < 20000000);
 	say("cwnd at least the first", "%d", i.tcpi_snd_cwnd >= 10);
 	say("ssthresh", "%s", i.tcpi_snd_ssthresh == 0x7fffffff ? "infinite" : "set");
-	say("segments went and came", "%d %d", i.tcpi_segs_out > 2, i.tcpi_segs_in > 2);
+	say("segments went and came", "%d %d", i.tcpi_segs_out > 0, i.tcpi_segs_in > 0);
 	say("data segments went and came", "%d %d", i.tcpi_data_segs_out > 0,
 	    i.tcpi_data_segs_in > 0);
 	say("max_pacing_rate", "%d", i.tcpi_max_pacing_rate == (__u64)-1);
