@@ -13,6 +13,8 @@ TARGETS = [f"{folder}/{name}" for name, folder in TOOLS.items()] + ["libclient/p
 class Failed(Exception):
     """What a user has to be told; ends a script with exit 1."""
 
+    bad_option = False  # stackd did not take its configuration
+
 
 def tool(name):
     return os.path.join(BUILD, TOOLS[name], name)

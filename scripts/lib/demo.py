@@ -129,6 +129,8 @@ http {{ access_log off; sendfile on;
         try:
             self.stackd = h.start_stackd([*options, "interface va.driver=af_xdp"])
         except Failed as e:
+            if e.bad_option:
+                raise
             print(f"demo: no AF_XDP here; going on with AF_PACKET, whose frames hold up to 64 KB, so that a loss\n"
                   f"demo: takes many segments at once.  stackd said:\n{e}", flush=True)
             self.stackd = h.start_stackd([*options, "interface va.driver=af_packet"])

@@ -4,11 +4,11 @@ kernel (namespace NAME-b, interface vb, TCP cubic).  Owns the namespaces, /run/N
 started in them, and takes all of it away again; what an earlier run left behind goes first."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -46,12 +46,13 @@ class Hosts:
     # -- up and down --
 
     def claim(self):
-        """One at a time; the lock falls with the process that holds it, however it ends."""
-        lock = open(f"/run/{self.name}.lock", "w", encoding="utf-8")
+        """One at a time; the name falls with the process that holds it, however it ends, and leaves no file."""
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.bind(f"\0{self.name}")
         except OSError as e:
-            raise Failed(f"another {self.name} runs now (it holds {lock.name})") from e
+            lock.close()
+            raise Failed(f"another {self.name} runs now") from e
         self.lock = lock
 
     def left_behind(self):
@@ -129,13 +130,15 @@ class Hosts:
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.path("stackd.log"))
         p = self.spawn(self.a, "stackd.log", *command)
-        socket = os.path.join(self.rundir, "control.sock")
-        served = wait_for(lambda: p.poll() is not None or (os.path.exists(socket) and subprocess.run(
+        control = os.path.join(self.rundir, "control.sock")
+        served = wait_for(lambda: p.poll() is not None or (os.path.exists(control) and subprocess.run(
             [*self.ctl_command(), "wait", "--timeout", "10"], capture_output=True, check=False).returncode == 0), 15)
         if not served or p.poll() is not None:
+            failed = Failed(f"stackd does not start:\n{self.said('stackd.log')}")
+            failed.bad_option = p.poll() == 2  # no other driver would help
             p.kill()
             self.processes.remove(p)
-            raise Failed(f"stackd does not start:\n{self.said('stackd.log')}")
+            raise failed
         return p
 
     # -- stackdctl and stackd-run --
