@@ -338,6 +338,7 @@ static void came(struct checker *c, unsigned host, uint64_t now, const struct se
 	bool scaled = me->offers_wscale && me->told_wscale && !(s->flags & SEEN_SYN);
 	unsigned scale = scaled ? me->peer_wscale : 0;
 	int64_t ack = offset(me->iss, s->ack), edge = ack + ((int64_t)s->window << scale);
+	int64_t off = offset(peer->iss, s->seq), end = off + s->len + !!(s->flags & SEEN_FIN);
 
 	me->again_at = -1;
 	if (s->flags & SEEN_SYN)
@@ -346,9 +347,8 @@ static void came(struct checker *c, unsigned host, uint64_t now, const struct se
 		return;
 	/* RFC 9293 3.10.7.4: the ACK of an unacceptable segment counts for nothing */
 	if (s->flags & SEEN_ACK && me->syn && acceptable(c, host, s)) {
-		/* with what came in the same burst its number may already be an old one */
-		if (ack > me->acked && (s->flags & SEEN_SYN || offset(peer->iss, s->seq) >= me->came_end ||
-					s->len > 0 || s->flags & SEEN_FIN))
+		/* what has come and is not acknowledged yet makes its number an old one, too */
+		if (ack > me->acked && (s->flags & SEEN_SYN || off >= me->came_end || end > me->came_end))
 			me->acked = ack;
 		if (edge > me->limit)
 			me->limit = edge;
