@@ -5,15 +5,13 @@
  *   queue.c   submissions, event queues, subscriptions
  *   guest.c   threads beyond the number of event queues
  *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
- *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect, listen,
- *             accept, shutdown
- *   stream.c  the byte rings: recv, send, sendfile, reserve/commit, peek/consume
- *   urgent.c  the urgent byte
- *   ready.c   what poll would say of a socket;  option.c  options, ioctl, fcntl
- *   wait.c    a thread that waits for one socket;  poll.c  poll and select
- *   epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c  fork, exit
- *   exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it up;
- *   rights.c  sockets passed over unix sockets
+ *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
+ * listen, accept, shutdown stream.c  the byte rings: recv, send zerocopy.c  reserve and commit,
+ * peek and consume, sendfile;  splice.c  pipes urgent.c  the urgent byte ready.c   what poll would
+ * say of a socket;  option.c  options, ioctl, fcntl wait.c    a thread that waits for one socket;
+ * poll.c  poll and select epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c
+ * fork, exit exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it
+ * up; rights.c  sockets passed over unix sockets
  *
  * Locks, in the order in which they are taken: table_lock (fd.c: descriptor table and descriptions'
  * lists, slots, subscriptions) -> epoll.lock -> attach.sq_lock.  request_lock stands alone.  The
@@ -55,7 +53,7 @@ struct evq {
 	uint32_t round;
 	_Atomic int credit; /* did looking before sleeping pay lately */
 	struct evq *host;   /* guest.c: whose ring and number it shares; NULL: it has its own */
-	const struct ofd *wants; /* of a guest: the socket that it waits for, NULL: several */
+	const struct ofd *wants;     /* of a guest: the socket that it waits for, NULL: several */
 	struct evq *guests, *leader; /* of the host: who is asleep */
 	struct evq *next_guest;
 	struct evq *next_free;
@@ -71,13 +69,14 @@ struct attach {
 	struct region *own;
 	struct region *others; /* whose sockets came by exec */
 	_Atomic uint32_t sq_lock[STACKD_SHARDS_MAX];
-	_Atomic uint64_t kicked[STACKD_SHARDS_MAX]; /* the queue's head at the last kick, + 1; 0: none */
-	uint32_t *slot_used; /* [sock_own]: gen + 1 of our last use */
+	_Atomic uint64_t
+	    kicked[STACKD_SHARDS_MAX]; /* the queue's head at the last kick, + 1; 0: none */
+	uint32_t *slot_used;           /* [sock_own]: gen + 1 of our last use */
 	uint32_t slot_next;
-	struct watch *watch; /* [sub_count] */
+	struct watch *watch;                        /* [sub_count] */
 	struct watch *watch_free, **watch_free_end; /* a queue: numbers rest before they return */
-	uint32_t watch_fresh, watch_resting;	    /* never used yet; in the free queue */
-	uint32_t evq_next;			    /* never given out yet */
+	uint32_t watch_fresh, watch_resting;        /* never used yet; in the free queue */
+	uint32_t evq_next;                          /* never given out yet */
 	struct evq *evq_free;
 	_Atomic(struct evq *) evq_host; /* guest.c */
 };
@@ -92,7 +91,7 @@ enum mode {
 
 struct addr {
 	uint8_t byte[16]; /* IPv4 v4-mapped */
-	uint16_t port;	  /* host order */
+	uint16_t port;    /* host order */
 };
 
 struct option_value {
@@ -129,11 +128,12 @@ struct ofd {
 	struct addr local; /* what bind asked for, with the port that it got */
 
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
-	int linger;			  /* seconds, -1 off */
+	int linger;                       /* seconds, -1 off */
 	int rcvlowat;
 	uint32_t option_count;
-	struct option_value option[OPTIONS_MAX]; /* set by the program, as the kernel reads them back */
-	char choice[4][48]; /* plugins asked for before there was a slot; option.c's order */
+	struct option_value
+	    option[OPTIONS_MAX]; /* set by the program, as the kernel reads them back */
+	char choice[4][48];      /* plugins asked for before there was a slot; option.c's order */
 };
 
 /* What an edge-triggered item has been told of: the same again is no edge. */
@@ -158,16 +158,16 @@ struct epitem {
 
 struct epoll {
 	_Atomic uint32_t lock;
-	int fd;	    /* the number it was made with */
+	int fd;     /* the number it was made with */
 	int around; /* in a forked child: its own instance around the one it shares; else -1 */
 	_Atomic bool inside_left; /* the shared one may still have something of the program's */
-	bool inherited; /* the kernel's instance also has the parent's marks */
-	_Atomic bool nested;	    /* somebody waits for this instance's descriptor: stay armed */
-	_Atomic uint32_t kernel_items; /* registered and not ours; a hint */
+	bool inherited;           /* the kernel's instance also has the parent's marks */
+	_Atomic bool nested;      /* somebody waits for this instance's descriptor: stay armed */
+	_Atomic uint32_t kernel_items;   /* registered and not ours; a hint */
 	_Atomic uint32_t kernel_skipped; /* calls that didn't ask the kernel: epwait.c */
 	_Atomic uint32_t waiters;
 	_Atomic(struct evq *) evq; /* NULL: the kernel's epoll does it all */
-	struct epitem **item;	   /* by descriptor */
+	struct epitem **item;      /* by descriptor */
 	int item_count;
 	struct epitem *ready_head, *ready_tail;
 	_Atomic uint32_t ready_count;
@@ -258,9 +258,9 @@ bool fd_is_internal(int fd);
 bool fd_is_ours(int fd); /* a stack socket or an epoll instance, for poll and select */
 struct ofd *ofd_new(enum kind);
 bool fd_install(int fd, struct ofd *); /* takes over the caller's reference */
-void fd_forget(int fd);		       /* the socket turned out to be the kernel's */
-int fd_internal(int fd);	       /* moves it high and protects it; the new number or -1 */
-int fd_high(int fd);		       /* moves it out of the program's way, no more */
+void fd_forget(int fd);                /* the socket turned out to be the kernel's */
+int fd_internal(int fd);               /* moves it high and protects it; the new number or -1 */
+int fd_high(int fd);                   /* moves it out of the program's way, no more */
 void fd_internal_close(int fd);
 void fd_internal_close_all(void);
 void fd_each(void (*visit)(struct ofd *));
@@ -268,7 +268,7 @@ void fd_each_with(void (*visit)(struct ofd *, void *), void *arg);
 /* The descriptors that this process has, as the kernel knows them, until visit gives false.
  * Async-signal-safe. */
 void fd_each_open(bool (*visit)(int fd, void *), void *arg);
-uint64_t fd_inode(int fd); /* of a socket; 0: it is none */
+uint64_t fd_inode(int fd);        /* of a socket; 0: it is none */
 bool fd_in_foreign_process(void); /* in a vfork child: our memory is the parent's */
 void fd_process_changed(void);
 
@@ -286,7 +286,8 @@ bool addr_is_local(const struct addr *, bool for_bind);
 /* The slot's state as the program may see it. */
 uint32_t sock_state(const struct ofd *);
 int sock_take_error(struct ofd *);
-/* Which directions this side has shut, as every process that shares the socket knows: RCV 1, SND 2. */
+/* Which directions this side has shut, as every process that shares the socket knows: RCV 1, SND 2.
+ */
 uint32_t sock_shut(const struct ofd *);
 /* The slot's word of the clients: two bits of sock_shut, and what MSG_MORE holds back. */
 enum { SOCK_MORE = 4, SOCK_URGENT_GOT = 8 }; /* behind it: which byte, urgent.c */
@@ -305,7 +306,8 @@ int sock_adopt(struct ofd *, struct attach *);
 /* Another slot, as after socket and bind: for the connect after one that failed. */
 int sock_renew(struct ofd *);
 int sock_disconnect(struct ofd *); /* the same at once, and the connection is reset */
-int sock_bind(struct ofd *, struct addr *); /* with bind_flags; fills the port in.  0 or an errno. */
+int sock_bind(struct ofd *,
+	      struct addr *); /* with bind_flags; fills the port in.  0 or an errno. */
 int sock_fail(int error);     /* -1 with errno set, or 0 */
 
 /* ---- stream.c ---- */
@@ -339,7 +341,8 @@ bool urgent_at_mark(const struct ofd *);
 bool urgent_is_ready(const struct ofd *); /* it has come and nobody has got it */
 uint64_t urgent_readable(const struct ofd *, uint64_t available);
 uint64_t urgent_before_mark(const struct ofd *); /* bytes, as FIONREAD counts them */
-/* Of *n bytes at head: those that one read takes.  True: behind the first one, which is passed over. */
+/* Of *n bytes at head: those that one read takes.  True: behind the first one, which is passed
+ * over. */
 bool urgent_limit(const struct ofd *, uint64_t head, uint64_t *n);
 ssize_t urgent_recv(struct ofd *, const struct iovec *, size_t count, int flags);
 
@@ -358,8 +361,20 @@ int stream_why_empty(struct ofd *);
 /* 0: may send; 1: not connected yet; else -errno. */
 int stream_may_send(struct ofd *);
 int stream_send_wait(struct ofd *, int flags, int64_t *deadline);
-void stream_sent(struct ofd *); /* tx_tail has moved */
+ssize_t stream_recv_wait(struct ofd *, int flags, int64_t deadline);
+void stream_sent(struct ofd *, bool more); /* tx_tail has moved; more: MSG_MORE's meaning */
+void stream_hold(struct ofd *);            /* MSG_MORE begins */
 void stream_consume(struct ofd *, size_t len);
+void stream_consumed(struct ofd *, uint64_t head); /* rx_head has moved there */
+
+/* ---- zerocopy.c ---- */
+
+/* The part of a ring from stream offset `at`, `n` bytes, as at most two spans; how many. */
+int ring_spans(uint8_t *ring, uint64_t ring_bytes, uint64_t at, uint64_t n, struct iovec iov[2]);
+/* Bytes that went from the file into the send ring; 0 at the end of file; -errno, EAGAIN: no room.
+ * offset NULL: from where the file stands. */
+ssize_t stream_fill(struct ofd *, int in, off_t *offset, size_t len, bool more);
+int stream_fill_wait(struct ofd *, int flags, int64_t *deadline); /* for room; 0 or -errno */
 
 /* ---- ready.c ---- */
 
@@ -414,7 +429,7 @@ void epoll_wake(struct epitem *); /* table_lock is held */
 /* epoll.lock is held for these. */
 void epoll_ready_add(struct epitem *);
 void epoll_ready_remove(struct epitem *);
-void epoll_kick(struct epoll *); /* wakes who sleeps in it */
+void epoll_kick(struct epoll *);   /* wakes who sleeps in it */
 extern const char epoll_marker[3]; /* [0] our event queue, [1] the daemon, [2] the one inside */
 
 /* ---- exec.c ---- */

@@ -28,7 +28,7 @@
 	X(socket) X(bind) X(listen) X(accept) X(accept4) X(connect) X(shutdown) X(close)           \
 	X(getsockname) X(getpeername) X(getsockopt) X(setsockopt) X(read) X(readv) X(recv)         \
 	X(recvfrom) X(recvmsg) X(recvmmsg) X(write) X(writev) X(send) X(sendto) X(sendmsg)         \
-	X(sendmmsg) X(sendfile) X(sendfile64) X(splice) X(tee) X(select) X(pselect) X(poll)        \
+	X(sendmmsg) X(sendfile) X(sendfile64) X(splice) X(select) X(pselect) X(poll)        \
 	X(ppoll) X(epoll_create) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(epoll_pwait)        \
 	X(epoll_pwait2) X(fcntl) X(fcntl64) X(ioctl) X(dup) X(dup2) X(dup3) X(close_range)         \
 	X(closefrom) X(fork) X(_exit) X(pread) X(setuid) X(setreuid) X(setresuid) X(setgid)        \

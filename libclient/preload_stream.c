@@ -120,21 +120,10 @@ PRELOAD int recvmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags, s
 	return (int)i;
 }
 
-/* ---- what a stack socket can't do: programs fall back to read and write ---- */
-
 PRELOAD ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
 		       unsigned int flags)
 {
-	if (stackd_is_stack(in) || stackd_is_stack(out))
-		return sock_fail(EINVAL);
-	return LIBC->splice(in, in_off, out, out_off, len, flags);
-}
-
-PRELOAD ssize_t tee(int in, int out, size_t len, unsigned int flags)
-{
-	if (stackd_is_stack(in) || stackd_is_stack(out))
-		return sock_fail(EINVAL);
-	return LIBC->tee(in, out, len, flags);
+	return stackd_splice(in, in_off, out, out_off, len, flags);
 }
 
 /* ---- with a known buffer size ---- */

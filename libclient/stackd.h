@@ -77,7 +77,7 @@ STACKD_API int stackd_getsockopt(int fd, int level, int name, void *value, sockl
 STACKD_API int stackd_ioctl(int fd, unsigned long request, void *arg);
 STACKD_API int stackd_fcntl(int fd, int command, void *arg);
 
-/* Data.  See recv(2), send(2), readv(2), sendfile(2).  Without waiting they make no system call
+/* Data.  See recv(2), send(2), readv(2), sendfile(2), splice(2).  Without waiting they make no system call
  * (stackd_sendfile reads the file).  MSG_OOB is as on Linux, but for
  * SIGURG, which is not sent. */
 STACKD_API ssize_t stackd_recv(int fd, void *buf, size_t len, int flags);
@@ -93,6 +93,9 @@ STACKD_API ssize_t stackd_sendmsg(int fd, const struct msghdr *msg, int flags);
 STACKD_API ssize_t stackd_write(int fd, const void *buf, size_t len);
 STACKD_API ssize_t stackd_writev(int fd, const struct iovec *iov, int count);
 STACKD_API ssize_t stackd_sendfile(int out, int in, off_t *offset, size_t count);
+/* Between a pipe and a socket of stackd, by a copy; SPLICE_F_NONBLOCK and SPLICE_F_MORE as on Linux. */
+STACKD_API ssize_t stackd_splice(int in, off_t *in_off, int out, off_t *out_off, size_t len,
+				 unsigned int flags);
 
 /* stackd_reserve - room in the send ring to write into, without a copy
  * @fd: a connected socket of stackd

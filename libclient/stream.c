@@ -56,7 +56,7 @@ static void ring_copy(struct cursor *c, uint8_t *ring, uint64_t ring_bytes, uint
 
 /* ---- receive ---- */
 
-static void consumed(struct ofd *o, uint64_t head)
+void stream_consumed(struct ofd *o, uint64_t head)
 {
 	struct stackd_sock *s = o->sock;
 
@@ -72,7 +72,7 @@ void stream_consume(struct ofd *o, size_t len)
 	uint64_t head = atomic_load_explicit(&o->sock->rx_head, memory_order_relaxed) + len;
 
 	atomic_store_explicit(&o->sock->rx_head, head, memory_order_release);
-	consumed(o, head);
+	stream_consumed(o, head);
 }
 
 /* What is there now, at most c->left. */
@@ -97,7 +97,7 @@ static size_t take(struct ofd *o, struct cursor *c, int flags)
 		atomic_store_explicit(&s->rx_head, head + n, memory_order_release);
 	lock_drop(&s->rx_lock);
 	if (n && !(flags & MSG_PEEK))
-		consumed(o, head + n);
+		stream_consumed(o, head + n);
 	return (size_t)n;
 }
 
@@ -124,7 +124,7 @@ int stream_why_empty(struct ofd *o)
 	}
 }
 
-static ssize_t recv_wait(struct ofd *o, int flags, int64_t deadline)
+ssize_t stream_recv_wait(struct ofd *o, int flags, int64_t deadline)
 {
 	if (o->nonblock || (flags & MSG_DONTWAIT))
 		return attach_glance(o->attach) ? -ECONNRESET : -EAGAIN;
@@ -160,7 +160,7 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 			continue; /* it came between the two looks */
 		if (r == 1) {
 			deadline = deadline ? deadline : wait_deadline(o->rcvtimeo_ns);
-			r = recv_wait(o, flags, deadline);
+			r = stream_recv_wait(o, flags, deadline);
 			if (r == 0)
 				continue;
 		}
@@ -252,17 +252,18 @@ ssize_t stackd_readv(int fd, const struct iovec *iov, int count)
 
 /* ---- send ---- */
 
-static void sent(struct ofd *o)
+void stream_sent(struct ofd *o, bool more)
 {
 	if (atomic_exchange(&o->sock->tx_posted, 1) == 0)
 		queue_post(o, STACKD_OP_SEND, 0, 0, 0);
+	if (!more && (sock_word(o) & SOCK_MORE))
+		option_more(o, false);
 }
 
-void stream_sent(struct ofd *o)
+void stream_hold(struct ofd *o)
 {
-	sent(o);
-	if (sock_word(o) & SOCK_MORE)
-		option_more(o, false);
+	if (!(sock_word(o) & SOCK_MORE))
+		option_more(o, true);
 }
 
 /* As much as there is room for; with less than all of it the daemon is asked to tell of room. */
@@ -282,10 +283,8 @@ static size_t put(struct ofd *o, struct cursor *c, int flags)
 	if (c->left)
 		atomic_store_explicit(&s->tx_nospace, 1, memory_order_relaxed);
 	lock_drop(&s->tx_lock);
-	if (n && (flags & MSG_MORE))
-		sent(o);
-	else if (n)
-		stream_sent(o);
+	if (n)
+		stream_sent(o, flags & MSG_MORE);
 	return (size_t)n;
 }
 
@@ -331,8 +330,8 @@ static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 		return -EDEADLK;
 	if (!cursor_init(&c, iov, count))
 		return -EINVAL;
-	if ((flags & MSG_MORE) && !(sock_word(o) & SOCK_MORE))
-		option_more(o, true);
+	if (flags & MSG_MORE)
+		stream_hold(o);
 	for (;;) {
 		int r = stream_may_send(o);
 

@@ -9,8 +9,7 @@
 
 #include "stackd.h"
 
-/* The part of a ring from stream offset `at`, `n` bytes, as at most two spans. */
-static int spans(uint8_t *ring, uint64_t ring_bytes, uint64_t at, uint64_t n, struct iovec iov[2])
+int ring_spans(uint8_t *ring, uint64_t ring_bytes, uint64_t at, uint64_t n, struct iovec iov[2])
 {
 	uint64_t index = at & (ring_bytes - 1);
 	uint64_t first = n < ring_bytes - index ? n : ring_bytes - index;
@@ -37,7 +36,7 @@ ssize_t stackd_reserve(int fd, size_t len, struct iovec iov[2])
 			n = tx_bytes_room(o);
 		}
 		n = n < len ? n : len;
-		spans(o->tx, o->tx_bytes, atomic_load(&o->sock->tx_tail), n, iov);
+		ring_spans(o->tx, o->tx_bytes, atomic_load(&o->sock->tx_tail), n, iov);
 		len = (size_t)n;
 	}
 	fd_put(o);
@@ -57,7 +56,7 @@ int stackd_commit(int fd, size_t len)
 	if (fits && len) {
 		atomic_store_explicit(&o->sock->tx_tail, atomic_load(&o->sock->tx_tail) + len,
 				      memory_order_release);
-		stream_sent(o);
+		stream_sent(o, false);
 	}
 	fd_put(o);
 	return sock_fail(fits ? 0 : EINVAL);
@@ -73,7 +72,7 @@ ssize_t stackd_peek(int fd, struct iovec iov[2])
 		return sock_fail(EOPNOTSUPP);
 	n = rx_bytes_available(o);
 	if (n)
-		spans(o->rx, o->rx_bytes, atomic_load(&o->sock->rx_head), n, iov);
+		ring_spans(o->rx, o->rx_bytes, atomic_load(&o->sock->rx_head), n, iov);
 	else
 		r = stream_why_empty(o);
 	fd_put(o);
@@ -98,8 +97,7 @@ int stackd_consume(int fd, size_t len)
 
 /* ---- sendfile ---- */
 
-/* Bytes that went from the file into the ring; 0 at the end of file; -errno. */
-static ssize_t fill_from_file(struct ofd *o, int in, off_t *offset, size_t len)
+ssize_t stream_fill(struct ofd *o, int in, off_t *offset, size_t len, bool more)
 {
 	struct stackd_sock *s = o->sock;
 	struct iovec iov[2];
@@ -108,7 +106,7 @@ static ssize_t fill_from_file(struct ofd *o, int in, off_t *offset, size_t len)
 
 	lock_take(&s->tx_lock);
 	tail = atomic_load_explicit(&s->tx_tail, memory_order_relaxed);
-	spans(o->tx, o->tx_bytes, tail, tx_bytes_room(o), iov);
+	ring_spans(o->tx, o->tx_bytes, tail, tx_bytes_room(o), iov);
 	if (iov[0].iov_len) {
 		len = len < iov[0].iov_len ? len : iov[0].iov_len;
 		n = offset ? LIBC->pread(in, iov[0].iov_base, len, *offset)
@@ -122,10 +120,19 @@ static ssize_t fill_from_file(struct ofd *o, int in, off_t *offset, size_t len)
 	if (n < 0)
 		return errno == ESPIPE || errno == EISDIR ? -EINVAL : -errno;
 	if (n > 0)
-		stream_sent(o);
+		stream_sent(o, more);
 	if (offset)
 		*offset += n;
 	return n;
+}
+
+int stream_fill_wait(struct ofd *o, int flags, int64_t *deadline)
+{
+	atomic_store(&o->sock->tx_nospace, 1);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (tx_bytes_room(o) && stream_may_send(o) == 0)
+		return 0;
+	return stream_send_wait(o, flags, deadline);
 }
 
 static ssize_t sendfile_stack(struct ofd *o, int in, off_t *offset, size_t len)
@@ -137,7 +144,7 @@ static ssize_t sendfile_stack(struct ofd *o, int in, off_t *offset, size_t len)
 		ssize_t r = stream_may_send(o);
 
 		if (r == 0) {
-			r = fill_from_file(o, in, offset, len - sent);
+			r = stream_fill(o, in, offset, len - sent, false);
 			if (r == 0)
 				break;
 		} else if (r == 1) {
@@ -147,13 +154,8 @@ static ssize_t sendfile_stack(struct ofd *o, int in, off_t *offset, size_t len)
 			sent += (size_t)r;
 			continue;
 		}
-		if (r == -EAGAIN) {
-			atomic_store(&o->sock->tx_nospace, 1);
-			atomic_thread_fence(memory_order_seq_cst);
-			if (tx_bytes_room(o) && stream_may_send(o) == 0)
-				continue;
-			r = stream_send_wait(o, 0, &deadline);
-		}
+		if (r == -EAGAIN)
+			r = stream_fill_wait(o, 0, &deadline);
 		if (r < 0)
 			return sent ? (ssize_t)sent : r;
 	}

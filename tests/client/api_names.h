@@ -31,6 +31,7 @@
 #define sendmsg(...)	   stackd_sendmsg(__VA_ARGS__)
 #define recvmsg(...)	   stackd_recvmsg(__VA_ARGS__)
 #define sendfile(...)	   stackd_sendfile(__VA_ARGS__)
+#define splice(...)	   stackd_splice(__VA_ARGS__)
 #define poll(...)	   stackd_poll(__VA_ARGS__)
 #define select(...)	   stackd_select(__VA_ARGS__)
 #define epoll_create1(...) stackd_epoll_create1(__VA_ARGS__)

@@ -63,6 +63,7 @@ static void splicing(void)
 {
 	struct ends e = ends_open();
 	int p[2], file = make_file();
+	off_t at = 0;
 	long n;
 
 	section("splice");
@@ -80,8 +81,17 @@ static void splicing(void)
 		set_blocking(e.fd, false);
 		result("nothing there", splice(e.fd, NULL, p[1], NULL, 100, SPLICE_F_NONBLOCK));
 	}
+	result("nothing in the pipe", splice(p[0], NULL, e.fd, NULL, 10, SPLICE_F_NONBLOCK));
+	result("into the pipe's reading end", splice(e.fd, NULL, p[0], NULL, 10, 0));
+	result("no bytes", splice(p[0], NULL, e.fd, NULL, 0, 0));
+	result("an unknown flag", splice(p[0], NULL, e.fd, NULL, 10, 0x1000));
+	result("the pipe with an offset", splice(p[0], &at, e.fd, NULL, 10, SPLICE_F_NONBLOCK));
+	result("the socket with an offset", splice(p[0], NULL, e.fd, &at, 10, SPLICE_F_NONBLOCK));
+	result("out of the socket with one", splice(e.fd, &at, p[1], NULL, 10, SPLICE_F_NONBLOCK));
 	result("from a file straight into the socket", splice(file, NULL, e.fd, NULL, 10, 0));
 	result("tee from the socket", tee(e.fd, p[1], 10, 0));
+	result("tee into the socket", tee(p[0], e.fd, 10, 0));
+	result("copy_file_range from the socket", copy_file_range(e.fd, NULL, file, NULL, 10, 0));
 	result("copy_file_range into the socket", copy_file_range(file, NULL, e.fd, NULL, 10, 0));
 	close(p[0]);
 	close(p[1]);
