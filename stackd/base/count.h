@@ -84,6 +84,7 @@
 	X(conn_timeout,           FACT,  "connections given up after too many retransmissions") \
 	X(conn_limit,             DROP,  "no memory for a further connection") \
 	X(conn_time_wait,         FACT,  "connections that entered TIME-WAIT") \
+	X(conn_time_wait_limit,   DROP,  "no memory to remember a connection in TIME-WAIT") \
 	X(conn_time_wait_reused,  FACT,  "TIME-WAIT connections replaced by a new SYN") \
 	X(listen_backlog,         DROP,  "SYN refused: the listener's backlog is full") \
 	X(tcp_draining,           DROP,  "connection refused: stackd drains (stackdctl drain)") \

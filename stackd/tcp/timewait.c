@@ -34,8 +34,11 @@ void time_wait_add(struct tcp_conn *c)
 	ns_t length = c->profile->knobs.time_wait_ns;
 	struct time_wait *w = length ? pool_take(&t->time_wait_pool) : NULL;
 
-	if (!w)
+	if (!w) {
+		if (length)
+			count(t->counters, COUNT_conn_time_wait_limit);
 		return;
+	}
 	*w = (struct time_wait){
 	    .local = c->local,
 	    .remote = c->remote,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "plain.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MS      1000000ull
@@ -160,7 +161,20 @@ static void sack_ack(const struct sp_conn *c, void *st, const struct sp_ack *a,
 			c->host->mark_lost(c, k);
 }
 
-static const struct sp_recovery_ops sack_ops = {.size = sizeof(sack_ops), .on_ack = sack_ack};
+static int sack_describe(const struct sp_conn *c, const void *st, char *line, size_t len)
+{
+	unsigned chunks = 0, sacked = 0;
+
+	(void)st;
+	for (const struct sp_chunk *k = c->host->first(c); k; k = c->host->next(c, k)) {
+		chunks++;
+		sacked += k->sacked;
+	}
+	return snprintf(line, len, "chunks=%u sacked=%u", chunks, sacked);
+}
+
+static const struct sp_recovery_ops sack_ops = {
+    .size = sizeof(sack_ops), .on_ack = sack_ack, .describe = sack_describe};
 PLUGIN(plain_sack, SP_RECOVERY, SP_SACK | SP_DSACK, 0, sizeof(struct sack), &sack_ops);
 PLUGIN(plain_sack_only, SP_RECOVERY, SP_SACK, SP_SACK, sizeof(struct sack), &sack_ops);
 

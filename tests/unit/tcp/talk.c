@@ -16,10 +16,10 @@ uint8_t talk_byte(uint64_t off)
 
 static void *take_aligned(void *ctx, size_t bytes)
 {
+	const struct talk *t = ctx;
 	size_t size = (bytes + 63) / 64 * 64;
-	void *p = aligned_alloc(64, size);
+	void *p = t->no_memory ? NULL : aligned_alloc(64, size);
 
-	(void)ctx;
 	return p ? memset(p, 0, size) : NULL;
 }
 
@@ -29,8 +29,6 @@ static void give(void *ctx, void *slab, size_t bytes)
 	(void)bytes;
 	free(slab);
 }
-
-static const struct memory memory = {.take = take_aligned, .give = give};
 
 static void one(struct tcp_plugin_list *l, const struct sp_plugin *p, const void *params)
 {
@@ -50,6 +48,10 @@ void talk_init(struct talk *t, ns_t start)
 	t->peer_port = 4000;
 	t->peer_iss = 1000000;
 	t->rto_ns = NS_PER_S;
+	t->secret = 7;
+	t->connections_max = 1000;
+	t->chunks_max = 10000;
+	t->memory = (struct memory){.take = take_aligned, .give = give, .ctx = t};
 	t->cwnd_segs = 10;
 	fake_net_init(&t->net, &t->own, 1500, 0);
 	key_defaults(tcp_keys, &t->profile.knobs);
@@ -69,12 +71,12 @@ void talk_begin(struct talk *t)
 {
 	struct tcp_config config = {
 	    .net = &t->net,
-	    .memory = &memory,
+	    .memory = &t->memory,
 	    .counters = &t->counters,
-	    .secret = {{7, 11}},
+	    .secret = {{t->secret, 11}},
 	    .rules = &t->rules,
-	    .connections_max = 1000,
-	    .chunks_max = 10000,
+	    .connections_max = t->connections_max,
+	    .chunks_max = t->chunks_max,
 	};
 
 	t->tcp = tcp_create(&config, t->now);

@@ -27,6 +27,10 @@ struct talk {
 	struct tcp_profile profile;
 	struct tcp_rules rules;
 	uint64_t rto_ns, cwnd_segs;
+	uint64_t secret; /* half of the instance's */
+	uint32_t connections_max, chunks_max;
+	struct memory memory;
+	bool no_memory; /* no further slab for any pool */
 	ns_t now;
 	struct tcp_listener *listener;
 	struct tcp_conn *conn;

@@ -455,6 +455,45 @@ static void export_import(void **state)
 	talk_end(&t);
 }
 
+/* The initial number of an active open at `now`, with this half of the secret. */
+static uint32_t isn(uint64_t secret, ns_t now, uint16_t peer_port)
+{
+	struct talk t;
+
+	talk_init(&t, now);
+	t.secret = secret;
+	t.peer_port = peer_port;
+	talk_begin(&t);
+	talk_connect(&t);
+	talk_expect(&t, "S 0:0(0)");
+	talk_end(&t);
+	return t.iss;
+}
+
+/* RFC 6528 3, MUST-8, MUST-9, SHLD-1: ISN = M + F(four-tuple, secret), M a clock of 4 us. */
+static void initial_number(void **state)
+{
+	uint32_t first = isn(7, NS_PER_S, 4000), near = 0;
+
+	(void)state;
+	assert_int_equal(isn(7, NS_PER_S, 4000), first);
+	/* the clock alone: 250,000 a second, through the whole of the number space */
+	assert_int_equal((uint32_t)(isn(7, NS_PER_S + 4 * NS_PER_US, 4000) - first), 1);
+	assert_int_equal((uint32_t)(isn(7, 2 * NS_PER_S, 4000) - first), 250000);
+	assert_int_equal((uint32_t)(isn(7, 17181 * NS_PER_S, 4000) - first),
+			 (uint32_t)(17180ull * 250000));
+	/* another secret, another four-tuple: as far away as chance has it */
+	for (uint64_t i = 1; i <= 64; i++) {
+		uint32_t other = isn(7 + i, NS_PER_S, 4000) - first;
+		uint32_t next_port = isn(7, NS_PER_S, (uint16_t)(4000 + i)) - first;
+
+		assert_int_not_equal(other, 0);
+		assert_int_not_equal(next_port, 0);
+		near += other < 1u << 24 || next_port < 1u << 24;
+	}
+	assert_true(near < 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +516,7 @@ int main(void)
 	    cmocka_unit_test(fin_in_syn_received),
 	    cmocka_unit_test(requires),
 	    cmocka_unit_test(export_import),
+	    cmocka_unit_test(initial_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

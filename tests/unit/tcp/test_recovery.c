@@ -397,6 +397,25 @@ static void original_by_timestamp(void **state)
 	assert_false(is_original(2));
 }
 
+/* Asked what it thinks, a plugin may look at its chunks: it gets the connection's own view, from
+ * which the host finds them. */
+static void describe_sees_the_connection(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.recovery.use[0].plugin = &plain_sack;
+	talk_begin(&t);
+	talk_open_passive(&t, "sackOK");
+	talk_send(&t, 3 * 1460);
+	talk_inject(&t, ". 1:1(0) ack 1 <sack 2921:4381>");
+	assert_string_equal(talk_info(&t).describe[0], "chunks=2 sacked=1");
+	talk_inject(&t, ". 1:1(0) ack 4381");
+	assert_string_equal(talk_info(&t).describe[0], "chunks=0 sacked=0");
+	talk_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +434,7 @@ int main(void)
 	    cmocka_unit_test(probe_taken),
 	    cmocka_unit_test(rtt_min_is_windowed),
 	    cmocka_unit_test(original_by_timestamp),
+	    cmocka_unit_test(describe_sees_the_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
