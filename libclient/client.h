@@ -3,7 +3,7 @@
  *
  *   attach.c  the connection to the daemon: regions, board, requests
  *   queue.c   submissions, event queues, subscriptions
- *   guest.c   threads beyond the number of event queues
+ *   guest.c   threads beyond the number of event queues;  crowd.c  epoll instances beyond it
  *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
  * listen, accept, shutdown stream.c  the byte rings: recv, send zerocopy.c  reserve and commit,
@@ -56,6 +56,7 @@ struct evq {
 	const struct ofd *wants;     /* of a guest: the socket that it waits for, NULL: several */
 	struct evq *guests, *leader; /* of the host: who is asleep */
 	struct evq *next_guest;
+	bool crowded; /* an epoll instance's that shares the host: crowd.c */
 	struct evq *next_free;
 };
 
@@ -78,7 +79,8 @@ struct attach {
 	uint32_t watch_fresh, watch_resting;        /* never used yet; in the free queue */
 	uint32_t evq_next;                          /* never given out yet */
 	struct evq *evq_free;
-	_Atomic(struct evq *) evq_host; /* guest.c */
+	_Atomic(struct evq *) evq_host;      /* guest.c */
+	_Atomic(struct evq *) evq_crowdhost; /* crowd.c */
 };
 
 enum kind { KIND_SOCKET = 1, KIND_EPOLL, KIND_INTERNAL };
@@ -207,8 +209,8 @@ bool attach_serves(const struct attach *, const struct addr *, bool for_bind);
 /* ---- queue.c ---- */
 
 void queue_post(struct ofd *, uint8_t op, uint16_t opt, int64_t arg, uint64_t arg2);
-struct evq *evq_new(struct attach *);
-struct evq *evq_for_thread(struct attach *); /* shared with others if need be */
+struct evq *evq_for_epoll(struct attach *); /* both shared with others if need be */
+struct evq *evq_for_thread(struct attach *);
 /* Whom the daemon knows it as. */
 static inline struct evq *evq_known(struct evq *e)
 {
@@ -244,6 +246,15 @@ void guest_leave(struct evq *);
 int guest_sleeps_on(struct evq *);
 void guest_wake(struct evq *host, const struct ofd *);
 void guest_forked(void);
+
+/* ---- crowd.c ---- */
+
+struct evq *crowd_new(struct evq *host);
+void crowd_free(struct evq *);
+/* The kernel's epoll shall see the host too.  0 or an errno. */
+int crowd_register(const struct evq *, int epfd, struct epoll_event *mark);
+/* The host's events, each to its instance.  No lock is held; nothing for a queue of one's own. */
+void crowd_pop(struct evq *);
 
 /* ---- fd.c ---- */
 

@@ -81,6 +81,8 @@ static int register_marks(int epfd, struct evq *e)
 
 	if (LIBC->epoll_ctl(epfd, EPOLL_CTL_ADD, e->fd, &ev) < 0 && errno != EEXIST)
 		return errno;
+	if (crowd_register(e, epfd, &ev))
+		return errno;
 	ev = (struct epoll_event){.data.ptr = (void *)(uintptr_t)&epoll_marker[1]};
 	if (LIBC->epoll_ctl(epfd, EPOLL_CTL_ADD, e->attach->conn, &ev) < 0 && errno != EEXIST)
 		return errno;
@@ -107,7 +109,7 @@ int epoll_prepare(struct epoll *ep, struct attach *a, int epfd)
 
 	if (e && e->attach == a)
 		return 0;
-	e = evq_new(a);
+	e = evq_for_epoll(a);
 	if (!e)
 		return ENOSPC;
 	lock_take(&ep->lock);
@@ -251,7 +253,7 @@ static int watch_item(struct epitem *it)
 	if (it->watch)
 		watch_mask(it->watch, it->watch->mask | interest);
 	else
-		it->watch = watch_add(it->ofd, e, it, interest);
+		it->watch = watch_add(it->ofd, evq_known(e), it, interest);
 	if (!it->watch)
 		return ENOSPC;
 	look(it);

@@ -9,11 +9,11 @@
 
 #include "stackd.h"
 
-#define NS_PER_S  INT64_C(1000000000)
-#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S        INT64_C(1000000000)
+#define NS_PER_MS       INT64_C(1000000)
 #define KERNEL_SKIP_MAX 8
-#define LOOKS_MAX 4 /* before a sleep: events that turn out to be no news */
-#define FLAG_BITS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
+#define LOOKS_MAX       4 /* before a sleep: events that turn out to be no news */
+#define FLAG_BITS       (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
 
 struct wait_call {
 	struct epoll *ep;
@@ -63,6 +63,7 @@ static int harvest(struct epoll *ep, struct epoll_event *out, int max)
 	uint32_t count;
 	int n = 0;
 
+	crowd_pop(e);
 	if (!e && !ep->ready_count)
 		return 0;
 	lock_take(&ep->lock);
@@ -98,6 +99,12 @@ static bool is_mark(const struct epoll_event *ev, int which)
 	return ev->data.ptr == (const void *)&epoll_marker[which];
 }
 
+static void awake(struct evq *e)
+{
+	evq_drain(e);
+	crowd_pop(e); /* what was drained may have been another instance's */
+}
+
 /* Takes our own marks out of what the kernel said.  *inside: the shared instance has something. */
 static int filter(struct wait_call *c, struct epoll_event *ev, int n, bool own, bool *inside)
 {
@@ -107,7 +114,7 @@ static int filter(struct wait_call *c, struct epoll_event *ev, int n, bool own, 
 		if (is_mark(&ev[i], 2))
 			*inside = true;
 		else if (is_mark(&ev[i], 0) && own && atomic_load(&c->ep->evq))
-			evq_drain(atomic_load(&c->ep->evq));
+			awake(atomic_load(&c->ep->evq));
 		else if (is_mark(&ev[i], 1) && own)
 			daemon_gone(c->ep, c->epfd);
 		else if (!is_mark(&ev[i], 0) && !is_mark(&ev[i], 1))
@@ -178,6 +185,7 @@ static bool fall_asleep(struct epoll *ep, struct evq *e)
 
 	if (!e)
 		return true;
+	crowd_pop(e);
 	lock_take(&ep->lock);
 	evq_arm(e);
 	evq_pop(e, found);
@@ -264,9 +272,9 @@ static bool kernel_is_due(struct wait_call *c)
 {
 	if (!atomic_load(&c->ep->kernel_items))
 		return false;
-	return c->deadline == 0 || atomic_fetch_add_explicit(&c->ep->kernel_skipped, 1,
-							     memory_order_relaxed) >=
-					   KERNEL_SKIP_MAX;
+	return c->deadline == 0 ||
+	       atomic_fetch_add_explicit(&c->ep->kernel_skipped, 1, memory_order_relaxed) >=
+		   KERNEL_SKIP_MAX;
 }
 
 static int kernel_look(struct wait_call *c, struct epoll_event *out, int max, int *raw)
@@ -344,8 +352,8 @@ int stackd_epoll_pwait2(int epfd, struct epoll_event *out, int max, const struct
 	struct ofd *o = instance(epfd, out, max);
 	int n;
 
-	if (!o || (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
-			       timeout->tv_nsec >= NS_PER_S))) {
+	if (!o || (timeout &&
+		   (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S))) {
 		fd_put(o);
 		return LIBC->epoll_pwait2(epfd, out, max, timeout, mask);
 	}

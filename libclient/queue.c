@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define FULL_PAUSE_NS 50000
-#define RESTING	      1024
+#define RESTING       1024
 
 static _Atomic uint32_t evq_lock;  /* the lists of free queues; a leaf */
 static _Atomic uint32_t host_lock; /* whoever makes the guests' host; before request_lock */
@@ -166,8 +166,8 @@ static struct evq *evq_create(struct attach *a, uint32_t count)
 	e->credit = 1;
 	/* past the interceptors of sanitizers, which don't see it move */
 	fd = e->index < a->own->head.evq_count
-		     ? (int)syscall(SYS_eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC)
-		     : -1;
+		 ? (int)syscall(SYS_eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC)
+		 : -1;
 	e->fd = fd < 0 ? -1 : fd_internal(fd);
 	if (e->fd >= 0 && evq_tell(e, 0) == 0)
 		return e;
@@ -177,34 +177,52 @@ static struct evq *evq_create(struct attach *a, uint32_t count)
 	return NULL;
 }
 
-struct evq *evq_new(struct attach *a)
+static struct evq *evq_new(struct attach *a)
 {
 	struct evq *e = evq_reuse(a);
 
-	return e ? e : evq_create(a, a->own->head.evq_count - 1); /* the last is the guests' */
+	/* the last two are those that many share */
+	return e ? e : evq_create(a, a->own->head.evq_count - 2);
+}
+
+static struct evq *host_of(struct attach *a, _Atomic(struct evq *) *place)
+{
+	struct evq *host;
+
+	lock_take(&host_lock);
+	host = atomic_load(place);
+	if (!host) {
+		host = evq_create(a, a->own->head.evq_count);
+		atomic_store(place, host);
+	}
+	lock_drop(&host_lock);
+	return host;
 }
 
 struct evq *evq_for_thread(struct attach *a)
 {
-	struct evq *e = evq_new(a), *host;
+	struct evq *e = evq_new(a), *host = e ? NULL : host_of(a, &a->evq_host);
 
-	if (e)
-		return e;
-	lock_take(&host_lock);
-	host = atomic_load(&a->evq_host);
-	if (!host) {
-		host = evq_create(a, a->own->head.evq_count);
-		atomic_store(&a->evq_host, host);
-	}
-	lock_drop(&host_lock);
-	return host ? guest_new(host) : NULL;
+	return host ? guest_new(host) : e;
+}
+
+struct evq *evq_for_epoll(struct attach *a)
+{
+	struct evq *e = evq_new(a), *host = e ? NULL : host_of(a, &a->evq_crowdhost);
+
+	if (host)
+		evq_arm(host);
+	return host ? crowd_new(host) : e;
 }
 
 /* Its number, descriptor and registration stay for the next one: an idle queue costs nothing. */
 void evq_free(struct evq *e)
 {
 	if (e->host) {
-		guest_free(e);
+		if (e->crowded)
+			crowd_free(e);
+		else
+			guest_free(e);
 		return;
 	}
 	lock_take(&evq_lock);
@@ -220,13 +238,14 @@ static struct stackd_evq *shared(const struct evq *e)
 
 int evq_sleeps_on(struct evq *e)
 {
-	return e->host ? guest_sleeps_on(e) : e->fd;
+	return e->crowded ? e->host->fd : e->host ? guest_sleeps_on(e) : e->fd;
 }
 
 void evq_arm(struct evq *e)
 {
 	if (e->host) {
-		guest_enter(e);
+		if (!e->crowded)
+			guest_enter(e);
 		return;
 	}
 	atomic_store_explicit(&shared(e)->sleeping, 1, memory_order_relaxed);
@@ -236,7 +255,8 @@ void evq_arm(struct evq *e)
 void evq_disarm(struct evq *e)
 {
 	if (e->host) {
-		guest_leave(e);
+		if (!e->crowded)
+			guest_leave(e);
 		return;
 	}
 	atomic_store_explicit(&shared(e)->sleeping, 0, memory_order_relaxed);
@@ -275,7 +295,7 @@ bool evq_pending(const struct evq *e)
 
 	for (uint32_t s = 0; s < e->attach->shards; s++) {
 		struct stackd_evq_ring *r =
-			stackd_shm_evq_ring(e->attach->own->base, h, e->index, s);
+		    stackd_shm_evq_ring(e->attach->own->base, h, e->index, s);
 
 		if (atomic_load_explicit(&r->head, memory_order_relaxed) !=
 		    atomic_load_explicit(&r->tail, memory_order_acquire))
@@ -364,7 +384,8 @@ static struct watch *watch_take(struct attach *a)
 	struct watch *w;
 
 	for (uint32_t n = 0; n <= RESTING && (w = watch_first(a)); n++) {
-		if (!atomic_load(&stackd_shm_sub(a->own->base, h, (uint32_t)(w - a->watch))->posted))
+		if (!atomic_load(
+			&stackd_shm_sub(a->own->base, h, (uint32_t)(w - a->watch))->posted))
 			return w;
 		watch_give(a, w);
 	}

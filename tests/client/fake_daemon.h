@@ -12,7 +12,7 @@
 #define CLIENTS	     32
 #define SOCKS_OWN    64
 #define SOCKS	     128
-#define SUBS	     512
+#define SUBS	     2048
 #define EVQS	     32
 #define SQ_ENTRIES   64
 #define ACCEPTS	     64

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_client_wait.c - poll, select, epoll, time-outs, signals, against a fake daemon.  Built twice: over the
- * public API (api_names.h), and with the plain names for a run with preload.so. */
+/* test_client_wait.c - poll, select, epoll, time-outs, signals, against a fake daemon.  Built
+ * twice: over the public API (api_names.h), and with the plain names for a run with preload.so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/time.h>
 
@@ -84,7 +85,7 @@ static void test_epoll_levels(void)
 	CHECK(epoll_wait(ep, ev, 4, 0) == 1); /* level: as long as there is something */
 	CHECK(write(pipes[1], "x", 1) == 1);
 	CHECK(epoll_wait(ep, ev, 4, 0) == 2); /* both kinds */
-	for (int i = 0, n = 1; n == 1; i++) /* and one that waits hears of the kernel's soon */
+	for (int i = 0, n = 1; n == 1; i++)   /* and one that waits hears of the kernel's soon */
 		CHECK((n = epoll_wait(ep, ev, 4, -1)) >= 1 && i < 16);
 	CHECK(read(p.client, &b, 1) == 1 && epoll_wait(ep, ev, 4, 0) == 2);
 	CHECK(read(p.client, &b, 1) == 1 && read(pipes[0], &b, 1) == 1);
@@ -193,12 +194,82 @@ static void test_epoll_nested(void)
 			if (i == 1)
 				CHECK(poll(&f, 1, 2000) == 1);
 			else
-				CHECK(epoll_wait(outer, ev, 2, 2000) == 1 && ev[0].data.fd == inner);
+				CHECK(epoll_wait(outer, ev, 2, 2000) == 1 &&
+				      ev[0].data.fd == inner);
 		} while (epoll_wait(inner, ev, 2, 0) == 0);
 		CHECK(ev[0].data.fd == p.client);
 		pthread_join(t, NULL);
 		CHECK(read(p.client, &b, 1) == 1);
 		CHECK(epoll_wait(inner, ev, 2, 0) == 0);
+	}
+}
+
+#define INSTANCES 1000
+
+static void *await_byte(void *arg)
+{
+	struct epoll_event ev;
+	char b;
+
+	CHECK(epoll_wait((int)(intptr_t)arg, &ev, 1, -1) == 1 && (ev.events & EPOLLIN));
+	CHECK(read(ev.data.fd, &b, 1) == 1);
+	return NULL;
+}
+
+/* The last instances share an event queue; each is told of its own socket all the same. */
+static void sleep_in_last(struct pair p, const int *ep)
+{
+	struct sockaddr_in a = own_addr(5000);
+	int client[8], server[8];
+	pthread_t t[8];
+
+	for (int i = 0; i < 8; i++) {
+		client[i] = socket(AF_INET, SOCK_STREAM, 0);
+		CHECK(connect(client[i], (struct sockaddr *)&a, sizeof(a)) == 0);
+		server[i] = accept(p.listener, NULL, NULL);
+		CHECK(server[i] >= 0 &&
+		      add(ep[INSTANCES - 1 - i], client[i], EPOLLIN | EPOLLET) == 0);
+	}
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 8; i++)
+			t[i] = start(await_byte, ep[INSTANCES - 1 - i]);
+		for (int i = 7; i >= 0; i--)
+			CHECK(write(server[i], "x", 1) == 1);
+		for (int i = 0; i < 8; i++)
+			CHECK(pthread_join(t[i], NULL) == 0);
+	}
+	for (int i = 0; i < 8; i++)
+		CHECK(close(client[i]) == 0 && close(server[i]) == 0);
+}
+
+static void test_epoll_crowd(void)
+{
+	struct rlimit limit;
+	struct epoll_event ev;
+	static int ep[INSTANCES];
+	struct pair p;
+	char b;
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max < 8192 ? limit.rlim_max : 8192;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	p = make_pair(5000);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < INSTANCES; i++) {
+			ep[i] = epoll_create1(0);
+			CHECK(ep[i] >= 0 && add(ep[i], p.client, EPOLLIN) == 0);
+		}
+		for (int i = 0; i < INSTANCES; i++)
+			CHECK(epoll_wait(ep[i], &ev, 1, 0) == 0);
+		CHECK(write(p.server, "x", 1) == 1);
+		for (int i = INSTANCES - 1; i >= 0; i--)
+			CHECK(epoll_wait(ep[i], &ev, 1, -1) == 1 && ev.data.fd == p.client);
+		CHECK(read(p.client, &b, 1) == 1);
+		for (int i = 0; i < INSTANCES; i++)
+			CHECK(epoll_wait(ep[i], &ev, 1, 0) == 0);
+		sleep_in_last(p, ep);
+		for (int i = 0; i < INSTANCES; i++)
+			CHECK(close(ep[i]) == 0);
 	}
 }
 
@@ -282,20 +353,18 @@ TEST(epoll_edges)
 TEST(epoll_writable)
 TEST(epoll_early)
 TEST(epoll_nested)
+TEST(epoll_crowd)
 TEST(timeouts)
 TEST(eintr)
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(run_poll_mix),
-		cmocka_unit_test(run_epoll_levels),
-		cmocka_unit_test(run_epoll_edges),
-		cmocka_unit_test(run_epoll_writable),
-		cmocka_unit_test(run_epoll_early),
-		cmocka_unit_test(run_epoll_nested),
-		cmocka_unit_test(run_timeouts),
-		cmocka_unit_test(run_eintr),
+	    cmocka_unit_test(run_poll_mix),    cmocka_unit_test(run_epoll_levels),
+	    cmocka_unit_test(run_epoll_edges), cmocka_unit_test(run_epoll_writable),
+	    cmocka_unit_test(run_epoll_early), cmocka_unit_test(run_epoll_nested),
+	    cmocka_unit_test(run_epoll_crowd), cmocka_unit_test(run_timeouts),
+	    cmocka_unit_test(run_eintr),
 	};
 
 	if (argc > 1)
