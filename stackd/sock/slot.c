@@ -237,6 +237,8 @@ void sock_attach_rings(struct sock *s)
 	tcp_attach(s->conn,
 		   (struct byte_ring){stackd_shm_rx(r->mem, &r->head, s->slot), (uint32_t)r->head.rx_bytes},
 		   (struct byte_ring){stackd_shm_tx(r->mem, &r->head, s->slot), (uint32_t)r->head.tx_bytes});
+	s->tx_limit = tcp_send_limit(s->conn, s->tx_limit);
+	atomic_store_explicit(&sock_shm(s)->tx_limit, s->tx_limit, memory_order_relaxed);
 	atomic_store_explicit(&sock_shm(s)->rx_ack_at, tcp_consume_at(s->conn), memory_order_relaxed);
 }
 

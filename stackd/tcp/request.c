@@ -56,6 +56,13 @@ void tcp_attach(struct tcp_conn *c, struct byte_ring rx, struct byte_ring tx)
 		c->view.rcv_limit = c->rcv_buffer;
 }
 
+uint32_t tcp_send_limit(const struct tcp_conn *c, uint32_t ring_bytes)
+{
+	uint64_t configured = c->profile->knobs.send_buffer;
+
+	return configured < ring_bytes ? (uint32_t)configured : ring_bytes;
+}
+
 /* --- SEND, RECEIVE
  * -------------------------------------------------------------------------------------- */
 

@@ -182,6 +182,10 @@ void tcp_unlisten(struct tcp *, struct tcp_listener *);
 /* Gives a connection its rings; before data can flow: after tcp_connect, or at TCP_NEEDS_BUFFERS. */
 void tcp_attach(struct tcp_conn *, struct byte_ring rx, struct byte_ring tx);
 
+/* Bytes that the application may have queued, of a tx ring of so many: send_buffer, unless
+ * it says otherwise (SO_SNDBUF). */
+uint32_t tcp_send_limit(const struct tcp_conn *, uint32_t ring_bytes);
+
 void tcp_queued(struct tcp_conn *, uint64_t tail);   /* bytes up to `tail` are in the tx ring */
 /* The byte before the offset `end` is urgent (MSG_OOB), queued already or yet to be: until it is
  * acknowledged each segment with data below `end` says so. */

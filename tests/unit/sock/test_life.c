@@ -322,6 +322,26 @@ static void closing_a_listener_resets_who_was_not_accepted(void **state)
 	assert_int_equal(stand_shm(&again)->error, ECONNREFUSED);
 }
 
+/* send_buffer of [tcp], at both ends, unless the program asks for another size. */
+static void as_much_is_queued_as_configured(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+	struct stand_sock asks = stand_socket(c);
+	struct stand_pair p;
+
+	(void)state;
+	stand.profile.knobs.send_buffer = 8192;
+	p = stand_pair(&stand, c, c, PORT);
+	assert_int_equal(stand_shm(&p.from)->tx_limit, 8192);
+	assert_int_equal(stand_shm(&p.to)->tx_limit, 8192);
+	stand_post(&asks, STACKD_OP_SETOPT, STACKD_OPT_SNDBUF, 16384, 0);
+	stand_run(&stand);
+	stand_connect(&stand, &asks, PORT);
+	stand_run(&stand);
+	assert_int_equal(stand_state(&asks), STACKD_SOCK_CONNECTED);
+	assert_int_equal(stand_shm(&asks)->tx_limit, 16384);
+}
+
 static void what_a_listener_was_told_is_handed_down(void **state)
 {
 	struct stand_client *c = stand_attach(&stand, 32);
@@ -494,6 +514,7 @@ int main(void)
 		test(only_what_was_offered_can_be_claimed_and_only_once),
 		test(a_lie_about_the_accept_ring_resets_the_next),
 		test(closing_a_listener_resets_who_was_not_accepted),
+		test(as_much_is_queued_as_configured),
 		test(what_a_listener_was_told_is_handed_down),
 		test(the_last_of_two_holders_closes),
 		test(holding_twice_is_holding_once),

@@ -337,8 +337,10 @@ static void take_events(struct talk *t)
 		if (c != t->conn)
 			continue;
 		t->events |= events;
-		if (events & TCP_EV_CLOSED)
+		if (events & TCP_EV_CLOSED) {
 			t->closed = true;
+			t->error = tcp_conn_error(c);
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ struct talk {
 	uint32_t events;   /* of conn, since talk_events */
 	uint64_t queued, consumed;
 	bool closed, no_buffers;
+	int error;         /* once closed: conn is gone then */
 	bool hold;         /* injected segments are of one burst: no tcp_run after each */
 	uint8_t tos;       /* of injected segments */
 	uint8_t last_tos;  /* of the last expected one */

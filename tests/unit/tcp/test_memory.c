@@ -144,7 +144,7 @@ static void no_state_at_connect(void **state)
 	t.no_memory = true;
 	talk_inject(&t, "S. 0:0(0) ack 1 <mss 1460>");
 	assert_true(t.closed);
-	assert_int_equal(tcp_conn_error(t.conn), ENOBUFS);
+	assert_int_equal(t.error, ENOBUFS);
 	assert_int_equal(t.counters.n[COUNT_conn_limit], 1);
 	talk_nothing(&t);
 	talk_inject(&t, "S. 0:0(0) ack 1 <mss 1460>"); /* the peer's retry ends there too */

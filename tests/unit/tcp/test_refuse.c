@@ -320,7 +320,7 @@ static void soft_error(void **state)
 		}
 		talk_after(&t, 60 * NS_PER_S);
 		assert_true(t.closed);
-		assert_int_equal(tcp_conn_error(t.conn), works ? ETIMEDOUT : ENETUNREACH);
+		assert_int_equal(t.error, works ? ETIMEDOUT : ENETUNREACH);
 		talk_end(&t);
 	}
 }
