@@ -134,10 +134,17 @@ def copied(run, address):
     lab.check(lab.sha("lines") == lab.sha("lines-back"), "COPY changed the bytes")
 
 
+def postgres_ready(server):
+    """It listens before it serves."""
+    lab.check(lab.wait_for(lambda: "ready to accept connections" in server.output(), 30),
+              f"PostgreSQL does not become ready: {server.output()[-2000:]}")
+
+
 def postgresql(net):
     lab.sh("sh", "-c", "head -c 15000000 data | base64 >lines")
     data = new_cluster("pg-stack")
     server = net.run_spawn(postgres_bin("postgres"), "-D", data, "-h", lab.STACK4, user="postgres")
+    postgres_ready(server)
     listens(net, 5433, server)
     pgbench(net.peer_sh, lab.STACK4)
     copied(net.peer_sh, lab.STACK4)
@@ -148,6 +155,7 @@ def pgbench_client(net):
     lab.sh("sh", "-c", "head -c 15000000 data | base64 >lines")
     data = new_cluster("pg-peer")
     server = net.peer_spawn(*lab.as_user("postgres"), postgres_bin("postgres"), "-D", data, "-h", lab.PEER4)
+    postgres_ready(server)
     peer_listens(net, 5433, server)
     pgbench(net.run, lab.PEER4)
     copied(net.run, lab.PEER4)
