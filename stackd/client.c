@@ -199,6 +199,7 @@ void client_gone(struct client *c)
 		close(c->kick[i]);
 	}
 	list_unlink(&c->node);
+	client_user_leave(c);
 	all->count--;
 	free_memory(c);
 	free(c);
@@ -354,8 +355,8 @@ static void on_connect(struct loop *loop, int listen_fd, uint32_t events, void *
 		return;
 	}
 	c->sock.pid = (uint32_t)peer.pid;
-	c->sock.uid = peer.uid;
-	c->sock.trusted = peer.uid == 0 || peer.uid == geteuid();
+	if (client_user_enter(c, peer.uid, peer.uid == 0 || peer.uid == geteuid()))
+		client_gone(c);
 }
 
 static bool may_say(struct clients *all)
@@ -520,6 +521,7 @@ void clients_destroy(struct clients *all)
 	mailbox_destroy(&all->mailbox);
 	close(all->spare_fd);
 	sock_ports_destroy(all->ports);
+	client_users_free(all);
 	free(all);
 }
 

@@ -18,6 +18,7 @@ struct clients_config {
 	struct plugins *plugins;
 	const char *rundir;
 	struct access access;
+	uint64_t clients_per_user, rule_sets_per_user; /* but for root and the daemon's own */
 	struct region_config region;
 	struct stackd_board *board;
 	int board_fd;

@@ -35,7 +35,7 @@ static int inherit(struct client *parent, struct client *child)
 
 static int clone_start(struct client *parent, int *child_fd, struct client **out)
 {
-	int pair[2];
+	int pair[2], err;
 	struct client *c;
 
 	if (parent->all->count >= CLIENTS_MAX)
@@ -48,10 +48,14 @@ static int clone_start(struct client *parent, int *child_fd, struct client **out
 		close(pair[1]);
 		return -ENOMEM;
 	}
+	err = client_user_enter(c, parent->sock.uid, parent->sock.trusted);
+	if (err) {
+		client_gone(c);
+		close(pair[1]);
+		return err;
+	}
 	c->sock.rules = parent->sock.rules;
 	c->sock.pid = parent->sock.pid;
-	c->sock.uid = parent->sock.uid;
-	c->sock.trusted = parent->sock.trusted;
 	memcpy(c->overrides, parent->overrides, sizeof(c->overrides));
 	*child_fd = pair[1];
 	*out = c;

@@ -12,6 +12,7 @@ struct client {
 	struct sock_client sock;
 	struct clients *all;
 	struct list node;
+	struct client_user *user;
 	int fd;			 /* its connection */
 	int kick[SHARDS_MAX];	 /* eventfds; -1 */
 	char overrides[STACKD_TEXT_MAX];
@@ -26,6 +27,7 @@ struct clients {
 	struct mailbox mailbox;
 	struct sock_ports *ports;
 	struct list list;
+	struct client_user *users; /* client_user.c */
 	int spare_fd;		/* closed to turn somebody away when no other descriptor is left */
 	int64_t said_at;	/* second, and lines of log in it: whoever can connect could fill the disk */
 	uint32_t said;
@@ -50,6 +52,14 @@ int client_clone_empty(struct client *parent, struct sock_region *, int *child_f
 /* It may hold sockets of the region from now on.  0 or -errno. */
 int client_add_region(struct client *, struct sock_region *);
 void client_gone(struct client *);
+
+/* client_user.c: counts it as one of the user's.  0, -EAGAIN: it has as many as it may, or -ENOMEM. */
+int client_user_enter(struct client *, uint32_t uid, bool trusted);
+void client_user_leave(struct client *);
+/* config_rules at the user's expense. */
+const struct tcp_rules *client_user_rules(struct client *, const char *overrides,
+					  char error[static CONFIG_ERROR_MAX]);
+void client_users_free(struct clients *);
 
 /* client_pass.c: sockets on their way from one client to another */
 void client_pass(struct client *, const struct stackd_request *, struct client_answer *);

@@ -50,7 +50,7 @@ static void hello(struct client *c, const struct stackd_request *q, struct clien
 		return;
 	}
 	if (q->text[0]) {
-		c->sock.rules = config_rules(c->all->config.config, c->all->config.plugins, q->text, error);
+		c->sock.rules = client_user_rules(c, q->text, error);
 		if (!c->sock.rules) {
 			client_refuse(a, EINVAL, error);
 			return;
@@ -408,7 +408,7 @@ static void choose(struct client *c, const struct stackd_request *q, struct clie
 	char lines[2 * STACKD_TEXT_MAX], error[CONFIG_ERROR_MAX];
 
 	snprintf(lines, sizeof(lines), "%s%s%s", c->overrides, c->overrides[0] ? "\n" : "", q->text);
-	call.rules = config_rules(c->all->config.config, c->all->config.plugins, lines, error);
+	call.rules = client_user_rules(c, lines, error);
 	if (!call.rules)
 		client_refuse(a, ENOENT, error);
 	else

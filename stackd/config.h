@@ -56,6 +56,7 @@ struct config_daemon {
 	int log_level;		       /* enum log_level */
 	bool debug;		       /* assert on what plugins do wrong */
 	uint64_t connections_max, sockets_per_client, client_receive_ring, client_send_ring;
+	uint64_t clients_per_user, rule_sets_per_user;
 	uint32_t cpu[SHARDS_MAX], cpu_count; /* 0: not pinned */
 	struct access allow;
 	char allow_text[KEY_TEXT_MAX], cpus_text[KEY_TEXT_MAX];
@@ -93,6 +94,11 @@ void config_interface(const struct config *, uint32_t index, struct config_inter
  * unknown plugin, parameter or key, a wrong value, or no room (PROFILES_MAX). */
 const struct tcp_rules *config_rules(struct config *, struct plugins *, const char *overrides,
 				     char error[static CONFIG_ERROR_MAX]);
+
+/* Whether config_rules would find them made already. */
+bool config_has_rules(const struct config *, const char *overrides);
+/* Rule sets and profiles made so far. */
+uint64_t config_compiled(const struct config *);
 
 /* `stackdctl set`: changes a setting that may change while serving and compiles; both or neither.
  * NULL with a sentence.  Keys of [stackd] and [interface] are refused (they need a new start), but

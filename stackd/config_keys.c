@@ -33,6 +33,11 @@ static const struct key stackd_keys[] = {
      "connections of one shard at the most"},
     {"sockets_per_client", KEY_U64, STACKD(sockets_per_client), "32768", "16", "1048576", NULL,
      "sockets that one client process may have"},
+    {"clients_per_user", KEY_U64, STACKD(clients_per_user), "512", "1", "1024", NULL,
+     "client processes that one user may have; root and the daemon's user have no limit of their own"},
+    {"rule_sets_per_user", KEY_U64, STACKD(rule_sets_per_user), "512", "1", "4096", NULL,
+     "rule sets and profiles that one user's options may make while stackd runs; root and the "
+     "daemon's user have no limit of their own"},
     {"client_receive_ring", KEY_BYTES, STACKD(client_receive_ring), "1MB", "64KB", "1GB", NULL,
      "bytes of a socket's receive ring, a power of two; pages are taken as they are used"},
     {"client_send_ring", KEY_BYTES, STACKD(client_send_ring), "1MB", "4KB", "1GB", NULL,

@@ -540,6 +540,20 @@ const struct tcp_rules *config_rules(struct config *c, struct plugins *plugins, 
 	return rules;
 }
 
+bool config_has_rules(const struct config *c, const char *overrides)
+{
+	char *text = c->compiled ? fingerprint(c, overrides) : NULL;
+	bool has = text && find_cached(c->compiled, text);
+
+	free(text);
+	return has;
+}
+
+uint64_t config_compiled(const struct config *c)
+{
+	return c->compiled ? (uint64_t)c->compiled->cached_count + c->compiled->profile_count : 0;
+}
+
 static int check_live(const struct target *t, char error[static CONFIG_ERROR_MAX])
 {
 	if (t->section != SECTION_STACKD && t->section != SECTION_INTERFACE)

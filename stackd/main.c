@@ -225,6 +225,8 @@ static int create_clients(struct daemon *d, char error[static CONFIG_ERROR_MAX])
 		.plugins = d->plugins,
 		.rundir = d->settings.rundir,
 		.access = d->settings.allow,
+		.clients_per_user = d->settings.clients_per_user,
+		.rule_sets_per_user = d->settings.rule_sets_per_user,
 		.region = {.shards = d->shard_count,
 			   .sockets = (uint32_t)d->settings.sockets_per_client,
 			   .rx_bytes = d->settings.client_receive_ring,

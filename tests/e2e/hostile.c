@@ -288,6 +288,48 @@ static void crowd(void)
 	expect(in > 50 && out > 0, "some are let in and some are not");
 }
 
+/* The limit of one user leaves places for the others. */
+static void one_user(void)
+{
+	struct attached a[100];
+	int in = 0;
+
+	for (int i = 0; i < 100; i++) {
+		a[i].conn = try_dial();
+		in += a[i].conn >= 0 && hello(&a[i]);
+	}
+	printf("%d let in\n", in);
+	expect(in > 0 && in <= 40, "one user has at most as many clients as it may");
+}
+
+static int hello_with(int number)
+{
+	struct attached a = {.conn = dial()};
+	struct stackd_request q = {.type = STACKD_REQ_HELLO, .version = STACKD_MSG_VERSION};
+	struct stackd_reply r;
+	int error;
+
+	if (number)
+		snprintf(q.text, sizeof(q.text), "tcp.time_wait=%ds", number);
+	error = ask(a.conn, &q, NULL, 0, &r, a.fd);
+	close(a.conn);
+	for (int k = 0; k < FDS_MAX && a.fd[k] > 0; k++)
+		close(a.fd[k]);
+	return error;
+}
+
+/* New settings are refused in the end; known ones never are. */
+static void rule_sets(void)
+{
+	int made = 0;
+
+	for (int i = 1; i <= 100; i++)
+		made += hello_with(i) == 0;
+	printf("%d made\n", made);
+	expect(made > 0 && made <= 20, "one user makes at most as many rule sets as it may");
+	expect(hello_with(1) == 0 && hello_with(0) == 0, "what is known is given");
+}
+
 /* Asks and never reads an answer. */
 static void deaf(void)
 {
@@ -361,7 +403,7 @@ int main(int argc, char **argv)
 	} cases[] = {
 		{"wrong_messages", wrong_messages}, {"wrong_fds", wrong_fds}, {"stuck_eventfd", stuck_eventfd},
 		{"attaches", attaches}, {"crowd", crowd}, {"deaf", deaf}, {"bad_indices", bad_indices},
-		{"repeats", repeats},
+		{"repeats", repeats}, {"one_user", one_user}, {"rule_sets", rule_sets},
 	};
 
 	if (argc != 3)

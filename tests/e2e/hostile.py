@@ -9,7 +9,10 @@ import time
 
 import lab
 
-CASES = ["wrong_messages", "wrong_fds", "attaches", "deaf", "bad_indices", "repeats", "stuck_eventfd", "crowd"]
+CASES = ["wrong_messages", "wrong_fds", "attaches", "deaf", "bad_indices", "repeats", "stuck_eventfd", "one_user", "rule_sets",
+         "crowd"]
+# what could do harm by itself anyway is trusted to write eventfds directly, and has no limits of its own
+AS_NOBODY = ["stuck_eventfd", "one_user", "rule_sets"]
 SIZE = 40 << 20
 
 SERVER = """
@@ -54,15 +57,15 @@ def test(driver, shards="1"):
     with lab.Lab(driver=driver, shards=int(shards)) as net:
         os.mkdir(f"{lab.TMP}/www")
         digest = lab.sha(lab.random_file(f"{lab.TMP}/www/file", SIZE))
-        net.start("stackd.allow=uid:root, uid:nobody")
+        net.start("stackd.allow=uid:root, uid:nobody", "stackd.clients_per_user=40",
+                  "stackd.rule_sets_per_user=20")
         server = net.peer_spawn("python3", "-c", SERVER)
         lab.wait_for(lambda: "000" in lab.sh("ip", "netns", "exec", "peer", "ss", "-ltn"))
         before = open_files(net.stackd.pid)
         for case in CASES:
             good = curl(net, case)
             lab.check(lab.wait_for(lambda: len(net.connections()) == 1, 10), f"{case}: the curl did not connect")
-            # what could do harm by itself anyway is trusted to write eventfds directly
-            words = as_nobody(tool, net.rundir, case) if case == "stuck_eventfd" else (tool, net.rundir, case)
+            words = as_nobody(tool, net.rundir, case) if case in AS_NOBODY else (tool, net.rundir, case)
             said = lab.sh(*words, timeout=100)
             print(f"{case}: {said.splitlines()[-2:]}", flush=True)
             finish(net, good, case, digest)
@@ -75,7 +78,8 @@ def test(driver, shards="1"):
             lab.check(drops.get(name, 0) > 0, f"{name} was not counted: {drops}")
         log = net.stackd.output()
         for sentence in ("expected", "the first request must be HELLO", "no such event queue, or no eventfd",
-                         "submission queue index outside its ring", "clients are the limit"):
+                         "submission queue index outside its ring", "clients are the limit", "stackd.clients_per_user",
+                         "stackd.rule_sets_per_user"):
             lab.check(sentence in log, f"not in the log: {sentence}\n{log[-3000:]}")
         lab.check(not net.show("clients")["clients"], "clients are left")
         lab.check(not net.show("listeners")["listeners"], "listeners are left")
