@@ -28,6 +28,7 @@
  *
  * ABI log
  *   1.0  first version
+ *   1.1  SP_CE_EXACT
  */
 #ifndef STACKD_PLUGIN_H
 #define STACKD_PLUGIN_H
@@ -37,7 +38,7 @@
 #include <stdint.h>
 
 #define SP_ABI_MAJOR 1u /* raised when something is taken away or changed */
-#define SP_ABI_MINOR 0u /* raised when something is added at an end */
+#define SP_ABI_MINOR 1u /* raised when something is added at an end */
 #define SP_NEVER UINT64_MAX
 
 typedef uint64_t sp_ns;	 /* nanoseconds */
@@ -52,6 +53,7 @@ enum sp_feature {
 	SP_ECN = 1u << 2,	  /* RFC 3168 */
 	SP_DSACK = 1u << 3,	  /* RFC 2883: report and use duplicate SACK */
 	SP_PER_SEGMENT = 1u << 4, /* a chunk is never larger than one MSS */
+	SP_CE_EXACT = 1u << 5,	  /* with SP_ECN: tell the peer of each CE mark exactly (RFC 8257 3.2) */
 };
 
 struct sp_range {

@@ -144,7 +144,8 @@ static int check_ops(const struct sp_plugin *plugin, void **out, char error[stat
 
 static int check_facts(const struct sp_plugin *p, char error[static PLUGIN_ERROR_MAX])
 {
-	const uint32_t features = SP_SACK | SP_TIMESTAMPS | SP_ECN | SP_DSACK | SP_PER_SEGMENT;
+	const uint32_t features = SP_SACK | SP_TIMESTAMPS | SP_ECN | SP_DSACK | SP_PER_SEGMENT |
+				  SP_CE_EXACT;
 
 	if (!plugin_kind_name(p->kind))
 		return refuse(error, -EINVAL, "kind %d is none of rto, ack, recovery, cc", (int)p->kind);

@@ -326,7 +326,8 @@ static void feature_names(uint32_t features, char *out, size_t len)
 		uint32_t bit;
 		const char *name;
 	} known[] = {{SP_SACK, "sack"}, {SP_TIMESTAMPS, "timestamps"}, {SP_ECN, "ecn"},
-		     {SP_DSACK, "dsack"}, {SP_PER_SEGMENT, "per-segment"}};
+		     {SP_DSACK, "dsack"}, {SP_PER_SEGMENT, "per-segment"},
+		     {SP_CE_EXACT, "ce-exact"}};
 
 	*out = 0;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -194,7 +194,7 @@ bool policy_open(struct tcp_conn *c, uint32_t agreed)
 	struct tcp_plugin rto = choose(&p->rto, agreed);
 	uint32_t wanted = 0;
 
-	agreed |= SP_PER_SEGMENT;
+	agreed |= SP_PER_SEGMENT | (agreed & SP_ECN ? SP_CE_EXACT : 0);
 	if (!use(c, KIND_RECOVERY, choose(&p->recovery, agreed)) ||
 	    !use(c, KIND_ACK, choose(&p->ack, agreed)) || !use(c, KIND_CC, choose(&p->cc, agreed)))
 		return false;
@@ -224,6 +224,9 @@ bool policy_set_cc(struct tcp_conn *c, struct tcp_plugin cc)
 
 	if (!use(c, KIND_CC, cc))
 		return false;
+	c->view.features &= ~(uint32_t)SP_CE_EXACT;
+	if (c->view.features & SP_ECN)
+		c->view.features |= cc.plugin->wants & SP_CE_EXACT;
 	if (cc_ops(c)->open)
 		cc_ops(c)->open(&c->view, ready(c, KIND_CC), &out);
 	take_cc(c, out);

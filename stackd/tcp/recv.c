@@ -267,13 +267,29 @@ static void owe_duplicate(struct tcp_conn *c)
 		c->acks_owed++;
 }
 
-/* RFC 3168 6.1.3: echoed until the sender says that it has reacted */
-static void take_congestion(struct tcp_conn *c, const struct segment *s, bool ce)
+/* RFC 8257 3.2: each ACK tells of the marks of what it acknowledges.  Where they begin or end, what
+ * came before is acknowledged on its own, and this segment at once. */
+static bool take_each_mark(struct tcp_conn *c, bool ce)
 {
+	if (ce == c->ce_seen)
+		return false;
+	if (c->due[TIMER_ACK] != NS_NEVER && transmit_empty(c, c->view.snd_nxt, SEG_ACK) == 0 &&
+	    c->acks_owed > 0)
+		c->acks_owed--;
+	c->ce_seen = ce;
+	return true;
+}
+
+/* RFC 3168 6.1.3: echoed until the sender says that it has reacted.  True: to be told at once. */
+static bool take_congestion(struct tcp_conn *c, const struct segment *s, bool ce)
+{
+	if (c->view.features & SP_CE_EXACT)
+		return take_each_mark(c, ce);
 	if (s->flags & SEG_CWR)
 		c->ce_seen = false;
 	if (ce && c->ecn_on)
 		c->ce_seen = true;
+	return false;
 }
 
 void recv_take(struct tcp_conn *c, const struct segment *s)
@@ -283,7 +299,8 @@ void recv_take(struct tcp_conn *c, const struct segment *s)
 
 	if (s->len == 0 && !seg.fin)
 		return;
-	take_congestion(c, s, seg.ce);
+	if (take_congestion(c, s, seg.ce))
+		recv_ack_by(c, c->tcp->now);
 	if (c->view.rcv_nxt > c->rcv_fin) { /* "CLOSE-WAIT ... ignore the segment text" */
 		count(c->tcp->counters, COUNT_seg_after_fin);
 		recv_ack_by(c, c->tcp->now);

@@ -210,6 +210,7 @@ static void ecn_episode(const struct sp_conn *c, void *st, enum sp_episode e, st
 static const struct sp_cc_ops ecn_ops = {
     .size = sizeof(ecn_ops), .open = cc_open, .on_episode = ecn_episode};
 PLUGIN(plain_ecn, SP_CC, SP_ECN, 0, 0, &ecn_ops);
+PLUGIN(plain_exact, SP_CC, SP_ECN | SP_CE_EXACT, 0, 0, &ecn_ops);
 
 /* --- wrong ones
  * -------------------------------------------------------------------------------------- */

@@ -22,6 +22,8 @@ extern const struct sp_plugin plain_declines;
 extern const struct sp_plugin plain_cc;
 /* wants ECN; half the window at each SP_ECE */
 extern const struct sp_plugin plain_ecn;
+/* wants each mark echoed too */
+extern const struct sp_plugin plain_exact;
 /* everything that a plugin may do wrong */
 extern const struct sp_plugin plain_bad_cc, plain_bad_rto, plain_bad_ack, plain_bad_recovery;
 

@@ -389,6 +389,91 @@ static void ecn(void **state)
 	talk_end(&t);
 }
 
+static void arrives(struct talk *t, uint8_t tos, const char *segment)
+{
+	t->tos = tos;
+	talk_inject(t, segment);
+}
+
+static void begin_exact(struct talk *t)
+{
+	talk_init(t, NS_PER_S);
+	t->profile.cc.use[0].plugin = &plain_exact;
+	t->profile.ack.use[0].plugin = &plain_ack_delayed;
+	talk_begin(t);
+	talk_connect(t);
+	talk_expect(t, "SEW 0:0(0)");
+}
+
+/* RFC 8257 3.2: an ACK tells of the marks of what it acknowledges, also when it is delayed. */
+static void exact_marks(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_exact(&t);
+	talk_inject(&t, "SE. 0:0(0) ack 1 <mss 1460>");
+	talk_expect(&t, ". 1:1(0) ack 1");
+	arrives(&t, 2, "P. 1:11(10) ack 1");
+	talk_nothing(&t);
+	arrives(&t, 3, "P. 11:21(10) ack 1"); /* they begin: what was owed, then this */
+	talk_expect(&t, ". 1:1(0) ack 11");
+	talk_expect(&t, "E. 1:1(0) ack 21");
+	arrives(&t, 3, "P. 21:31(10) ack 1"); /* more of the same waits as ever */
+	talk_nothing(&t);
+	talk_after(&t, 110 * NS_PER_MS);
+	talk_expect(&t, "E. 1:1(0) ack 31");
+	arrives(&t, 3, "PW. 31:41(10) ack 1"); /* CWR takes no mark away */
+	talk_nothing(&t);
+	arrives(&t, 2, "P. 41:51(10) ack 1"); /* they end, without CWR */
+	talk_expect(&t, "E. 1:1(0) ack 41");
+	talk_expect(&t, ". 1:1(0) ack 51");
+	arrives(&t, 3, "P. 51:61(10) ack 1"); /* nothing is owed: one ACK */
+	talk_expect(&t, "E. 1:1(0) ack 61");
+	t.hold = true; /* in one burst */
+	arrives(&t, 2, "P. 61:71(10) ack 1");
+	arrives(&t, 2, "P. 71:81(10) ack 1");
+	arrives(&t, 3, "P. 81:91(10) ack 1");
+	talk_run(&t);
+	talk_expect(&t, ". 1:1(0) ack 81");
+	talk_expect(&t, "E. 1:1(0) ack 91");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
+/* Only where ECN was agreed, and only as long as congestion control asks for it. */
+static void exact_marks_are_for_who_asks(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_exact(&t);
+	talk_inject(&t, "S. 0:0(0) ack 1 <mss 1460>");
+	talk_expect(&t, ". 1:1(0) ack 1");
+	assert_false(talk_info(&t).features & SP_CE_EXACT);
+	arrives(&t, 3, "P. 1:11(10) ack 1");
+	talk_nothing(&t);
+	talk_after(&t, 110 * NS_PER_MS);
+	talk_expect(&t, ". 1:1(0) ack 11");
+	talk_end(&t);
+
+	begin_exact(&t);
+	talk_inject(&t, "SE. 0:0(0) ack 1 <mss 1460>");
+	talk_expect(&t, ". 1:1(0) ack 1");
+	assert_true(talk_info(&t).features & SP_CE_EXACT);
+	assert_int_equal(tcp_set_cc(t.conn, (struct tcp_plugin){&plain_ecn, &t.cwnd_segs}), 0);
+	assert_false(talk_info(&t).features & SP_CE_EXACT);
+	arrives(&t, 3, "P. 1:11(10) ack 1");
+	arrives(&t, 2, "P. 11:21(10) ack 1");
+	talk_nothing(&t);
+	talk_after(&t, 110 * NS_PER_MS);
+	talk_expect(&t, "E. 1:1(0) ack 21"); /* RFC 3168: until CWR */
+	assert_int_equal(tcp_set_cc(t.conn, (struct tcp_plugin){&plain_exact, &t.cwnd_segs}), 0);
+	arrives(&t, 2, "P. 21:31(10) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 31");
+	talk_end(&t);
+}
+
 static void urgent(void **state)
 {
 	struct talk t;
@@ -469,15 +554,26 @@ static void small_mss(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(out_of_order), cmocka_unit_test(bursts),
-	    cmocka_unit_test(many_ranges),  cmocka_unit_test(declined),
-	    cmocka_unit_test(window),       cmocka_unit_test(edge),
-	    cmocka_unit_test(nagle),        cmocka_unit_test(cork),
-	    cmocka_unit_test(wrap),         cmocka_unit_test(delayed_ack),
-	    cmocka_unit_test(gso),          cmocka_unit_test(driver_full),
-	    cmocka_unit_test(ecn),          cmocka_unit_test(urgent),
-	    cmocka_unit_test(urgent_again), cmocka_unit_test(urgent_probe),
-	    cmocka_unit_test(unscaled_window), cmocka_unit_test(small_mss),
+	    cmocka_unit_test(out_of_order),
+	    cmocka_unit_test(bursts),
+	    cmocka_unit_test(many_ranges),
+	    cmocka_unit_test(declined),
+	    cmocka_unit_test(window),
+	    cmocka_unit_test(edge),
+	    cmocka_unit_test(nagle),
+	    cmocka_unit_test(cork),
+	    cmocka_unit_test(wrap),
+	    cmocka_unit_test(delayed_ack),
+	    cmocka_unit_test(gso),
+	    cmocka_unit_test(driver_full),
+	    cmocka_unit_test(ecn),
+	    cmocka_unit_test(exact_marks),
+	    cmocka_unit_test(exact_marks_are_for_who_asks),
+	    cmocka_unit_test(urgent),
+	    cmocka_unit_test(urgent_again),
+	    cmocka_unit_test(urgent_probe),
+	    cmocka_unit_test(unscaled_window),
+	    cmocka_unit_test(small_mss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
