@@ -206,10 +206,15 @@ void client_gone(struct client *c)
 }
 
 /* The first round: each shard has read the queues.  The second: what that led to has been posted. */
-void clients_settle(struct clients *all)
+static void settle_shards(struct clients *all)
 {
 	clients_on_shards(all, nothing, NULL);
 	clients_on_shards(all, nothing, NULL);
+}
+
+void clients_settle(struct clients *all)
+{
+	settle_shards(all);
 	mailbox_drain(&all->mailbox, all);
 }
 
@@ -392,9 +397,11 @@ static void free_listener(struct shard *sh, void *arg)
 	sock_free_listener(shard_socks(sh), arg);
 }
 
-/* The region stays until the socket, which is the last to name it, has been freed. */
+/* What was accepted before the listener was closed is claimed first, on whatever shard it is.  The
+ * region stays until the socket, which is the last to name it, has been freed. */
 static void unlisten(struct clients *all, struct sock *s)
 {
+	settle_shards(all);
 	clients_on_shards(all, unlisten_on_shard, s);
 	region_free_listener(s->region, s->listener);
 	shard_call(all->config.shards[sock_owner(s->region, s->slot)], free_listener, s);

@@ -185,6 +185,8 @@ static void unlisten(struct stand *s, struct sock *sock)
 	struct sock_region *r = sock->region;
 
 	for (uint32_t i = 0; i < s->shards; i++)
+		sock_poll(s->shard[i].table, s->now);
+	for (uint32_t i = 0; i < s->shards; i++)
 		sock_unlisten(s->shard[i].table, sock);
 	region_free_listener(r, record);
 	sock_free_listener(s->shard[sock_owner(r, sock->slot)].table, sock);

@@ -249,6 +249,32 @@ static void many_letters_find_room(void **state)
 	assert_int_equal(stand_count(&stand, COUNT_client_letters_lost), 0);
 }
 
+/* Its claim still stands in the other shard's queue when the listener is closed. */
+static void what_was_accepted_outlives_its_listener(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 64);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+	uint32_t owner = stand_shm(&p.listener)->shard;
+	struct stand_sock to;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct stand_sock from = stand_socket(c);
+
+		stand_connect(&stand, &from, PORT);
+		stand_run(&stand);
+		assert_true(stand_accept(&stand, &p.listener, c, &to));
+		if (stand_shm(&to)->shard != owner)
+			break;
+		stand_run(&stand);
+	}
+	assert_int_not_equal(stand_shm(&to)->shard, owner);
+	stand_post(&p.listener, STACKD_OP_CLOSE, 0, 0, 0);
+	stand_run(&stand);
+	assert_int_equal(stand_inside(&to)->holders, 1);
+	assert_int_equal(stand_state(&to), STACKD_SOCK_CONNECTED);
+}
+
 #define test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -262,6 +288,7 @@ int main(void)
 		test(without_memory_a_move_ends_the_connection),
 		test(who_goes_loses_what_moved_behind_the_first_round),
 		test(many_letters_find_room),
+		test(what_was_accepted_outlives_its_listener),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
