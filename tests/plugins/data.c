@@ -65,7 +65,8 @@ static void check_plugin(const struct sp_plugin *p)
 	assert_true(p->name && p->version && p->summary && p->summary[0]);
 	assert_string_equal(p->license, "BSD-2-Clause");
 	assert_true(p->state_size <= SP_STATE_MAX && p->params_size <= SP_PARAMS_MAX);
-	assert_int_equal((p->wants | p->requires) & ~31u, 0);
+	assert_int_equal((p->wants | p->requires) & ~63u, 0);
+	assert_true(!(p->wants & SP_CE_EXACT) || (p->wants & SP_ECN));
 	assert_int_equal(p->requires & ~p->wants, 0);
 	assert_non_null(p->ops);
 	assert_int_equal(*(const uint32_t *)p->ops, ops_size(p->kind));
