@@ -13,7 +13,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SECONDS_MAX = 45 * 60  # for everything
+SECONDS_MAX = 75 * 60  # for everything
 LINES_SHOWN = 40  # of what a failed test printed
 IN_PROCESS = ("unit", "plugins", "sim", "fuzz")  # suites that need no namespace and no daemon
 
