@@ -202,6 +202,12 @@ struct driver *tamper_wrap(struct driver *inner, unsigned host, struct tamper *t
 	return t->driver;
 }
 
+void tamper_free(struct tamper *t)
+{
+	free(t->held);
+	t->held = NULL;
+}
+
 /* --- drawing -----------------------------------------------------------------------------------
  */
 

@@ -64,5 +64,6 @@ extern const char *const tamper_names[TAMPER_WHATS];
 void tamper_draw(struct tamper *, struct rng *);
 /* What host's frames meet on their way to `inner`, which the result owns; *t outlives it. */
 struct driver *tamper_wrap(struct driver *inner, unsigned host, struct tamper *t);
+void tamper_free(struct tamper *); /* what still waits */
 
 #endif

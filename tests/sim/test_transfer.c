@@ -330,8 +330,10 @@ static bool run(const char *recovery, uint64_t seed)
 		tell(t, recovery, why);
 	lab_world_close(&t->w);
 	checker_free(&t->checker);
-	lab_rules_free(&t->rules[0]);
-	lab_rules_free(&t->rules[1]);
+	for (unsigned i = 0; i < 2; i++) {
+		tamper_free(&t->tamper[i]);
+		lab_rules_free(&t->rules[i]);
+	}
 	free(t);
 	return why == NULL;
 }
