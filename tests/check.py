@@ -26,14 +26,14 @@ class Flavour:
 
 
 FLAVOURS = [
-    Flavour("build", "gcc, warnings are errors", "gcc", [], None, 1),
+    Flavour("build", "gcc, warnings are errors", "gcc", [], None, 3),
     Flavour(
         "build-asan",
         "clang, address and undefined behaviour sanitizers",
         "clang",
         ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
         IN_PROCESS,
-        3,
+        6,
     ),
     Flavour(
         "build-tsan",
@@ -41,7 +41,7 @@ FLAVOURS = [
         "gcc",
         ["-Db_sanitize=thread", "-Db_lundef=false", "-Dc_args=-Wno-tsan"],
         ("unit", "plugins", "sim"),
-        5,
+        8,
     ),
 ]
 
