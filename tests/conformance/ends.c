@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "alphabet.h"
 #include "ask.h"
 #include "observe.h"
 
@@ -20,7 +21,6 @@ static enum way way;
 static int domain = AF_INET;
 static int control = -1;
 static int port, port_base;
-static size_t sent_by[1024]; /* how much each other end has sent, by its number */
 
 void ends_start(const char *text, int family)
 {
@@ -202,7 +202,7 @@ struct ends ends_open_with(void (*prepare)(int fd))
 	need(e.fd >= 0 && e.other >= 0 && e.other < 1024);
 	if (way == PASSIVE && prepare)
 		prepare(e.fd);
-	sent_by[e.other] = 0;
+	alphabet_begin(e.other);
 	return e;
 }
 
@@ -222,57 +222,20 @@ void ends_close(struct ends *e)
 
 /* ---- what the other end does ---- */
 
-static long local_send(int fd, size_t n, int flags)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		char buf[4096];
-		size_t part = n - done < sizeof(buf) ? n - done : sizeof(buf);
-		ssize_t r;
-
-		for (size_t i = 0; i < part; i++)
-			buf[i] = (char)('a' + (sent_by[fd] + i) % 26);
-		r = send(fd, buf, part, MSG_NOSIGNAL | flags);
-		if (r < 0)
-			return -1;
-		sent_by[fd] += (size_t)r;
-		done += (size_t)r;
-	}
-	return (long)done;
-}
-
-static long local_recv(int fd, size_t n)
-{
-	char buf[65536];
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t r = recv(fd, buf, n - got < sizeof(buf) ? n - got : sizeof(buf), 0);
-
-		if (r < 0)
-			return -1;
-		if (r == 0)
-			break;
-		got += (size_t)r;
-	}
-	return (long)got;
-}
-
 long other_send(const struct ends *e, size_t n)
 {
-	return way == LOCAL ? local_send(e->other, n, 0) : ask(ASK_SEND, e->other, (int64_t)n, 0);
+	return way == LOCAL ? alphabet_send(e->other, n, 0) : ask(ASK_SEND, e->other, (int64_t)n, 0);
 }
 
 long other_send_urgent(const struct ends *e, size_t n)
 {
-	return way == LOCAL ? local_send(e->other, n, MSG_OOB)
+	return way == LOCAL ? alphabet_send(e->other, n, MSG_OOB)
 			    : ask(ASK_SEND, e->other, (int64_t)n, MSG_OOB);
 }
 
 long other_recv(const struct ends *e, size_t n)
 {
-	return way == LOCAL ? local_recv(e->other, n) : ask(ASK_RECV, e->other, (int64_t)n, 0);
+	return way == LOCAL ? alphabet_recv(e->other, n) : ask(ASK_RECV, e->other, (int64_t)n, 0);
 }
 
 long other_shut(const struct ends *e, int how)

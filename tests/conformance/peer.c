@@ -13,13 +13,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "alphabet.h"
 #include "ask.h"
 
-#define HANDLES    512
 #define PATIENCE_S 10
 
 static char *const *address; /* [0] ours, [1] theirs, by IPv4; [2], [3] by IPv6 */
-static size_t sent[HANDLES];
 
 static socklen_t make_addr(struct sockaddr_storage *ss, int domain, bool theirs, int port)
 {
@@ -70,43 +69,6 @@ static int do_connect(int domain, int port)
 	return -1;
 }
 
-static long do_send(int fd, size_t n, int flags)
-{
-	char buf[65536];
-	size_t done = 0;
-
-	while (done < n) {
-		size_t part = n - done < sizeof(buf) ? n - done : sizeof(buf);
-		ssize_t r;
-
-		for (size_t i = 0; i < part; i++)
-			buf[i] = (char)('a' + (sent[fd] + i) % 26);
-		r = send(fd, buf, part, MSG_NOSIGNAL | flags);
-		if (r < 0)
-			return -1;
-		sent[fd] += (size_t)r;
-		done += (size_t)r;
-	}
-	return (long)done;
-}
-
-static long do_recv(int fd, size_t n)
-{
-	char buf[65536];
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t r = recv(fd, buf, n - got < sizeof(buf) ? n - got : sizeof(buf), 0);
-
-		if (r < 0)
-			return -1;
-		if (r == 0)
-			break;
-		got += (size_t)r;
-	}
-	return (long)got;
-}
-
 static int do_reset(int fd)
 {
 	struct linger hard = {.l_onoff = 1};
@@ -117,8 +79,8 @@ static int do_reset(int fd)
 
 static long new_handle(int fd)
 {
-	if (fd >= 0 && fd < HANDLES)
-		sent[fd] = 0;
+	if (fd >= 0)
+		alphabet_begin(fd);
 	return fd;
 }
 
@@ -132,9 +94,9 @@ static long obey(const struct ask *q)
 	case ASK_CONNECT:
 		return new_handle(do_connect(q->handle, (int)q->a));
 	case ASK_SEND:
-		return do_send(q->handle, (size_t)q->a, (int)q->b);
+		return alphabet_send(q->handle, (size_t)q->a, (int)q->b);
 	case ASK_RECV:
-		return do_recv(q->handle, (size_t)q->a);
+		return alphabet_recv(q->handle, (size_t)q->a);
 	case ASK_SHUT:
 		return shutdown(q->handle, (int)q->a);
 	case ASK_CLOSE:
