@@ -220,6 +220,7 @@ int evq_sleeps_on(struct evq *); /* the eventfd to wait for, after evq_arm */
 void evq_free(struct evq *);
 /* Sets the flag; false: something is there already (see stackd_shm.h, sleeping and waking). */
 void evq_arm(struct evq *);
+bool evq_is_armed(const struct evq *); /* not for guests */
 void evq_disarm(struct evq *);
 void evq_drain(struct evq *);
 void evq_kick(struct evq *);

@@ -50,7 +50,8 @@ static void found(struct watch *w)
 
 void crowd_pop(struct evq *e)
 {
-	if (!e || !e->crowded || !evq_pending(e))
+	/* with its flag used up by what another one has taken, the host would be silent for ever */
+	if (!e || !e->crowded || (!evq_pending(e) && evq_is_armed(e->host)))
 		return;
 	lock_take(&table_lock);
 	do {

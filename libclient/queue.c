@@ -252,6 +252,11 @@ void evq_arm(struct evq *e)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+bool evq_is_armed(const struct evq *e)
+{
+	return atomic_load(&shared(e)->sleeping);
+}
+
 void evq_disarm(struct evq *e)
 {
 	if (e->host) {
