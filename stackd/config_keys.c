@@ -16,8 +16,8 @@ static const struct key stackd_keys[] = {
     {"cpus", KEY_TEXT, STACKD(cpus_text), "", NULL, NULL, NULL,
      "CPU numbers that the shards are pinned to, one each: 2,3 or 2-3; empty: not pinned"},
     {"spin", KEY_TIME, STACKD(spin_ns), "50us", "0", "1s", NULL,
-     "an idle shard looks for work this long before it sleeps, up to 4 times as long after sleeps "
-     "that were short; a program's blocking call too, but 50us at most"},
+     "an idle shard looks for work this long before it sleeps, up to 4 times as long, 200us at "
+     "most, after sleeps that were short; a program's blocking call too, but 50us at most"},
     {"rundir", KEY_TEXT, STACKD(rundir), "/run/stackd", NULL, NULL, NULL,
      "folder of client.sock and control.sock"},
     {"allow", KEY_TEXT, STACKD(allow_text), "uid:0", NULL, NULL, NULL,

@@ -22,6 +22,7 @@
 #define BLOCKED_NS     (200 * NS_PER_US) /* the driver had no room: look again so soon */
 #define LOOKS_A_YIELD  8u
 #define SPIN_GROWTH_MAX 4u /* times stackd.spin */
+#define SPIN_GROWN_MAX_NS (200 * NS_PER_US)
 #define PORT_MIN       32768u
 #define PORT_MAX       60999u
 #define CHUNKS_MAX     4000000u
@@ -204,10 +205,12 @@ static void learn(struct shard *sh, ns_t slept_ns)
 {
 	ns_t most = sh->config.spin_ns * SPIN_GROWTH_MAX;
 
+	if (most > SPIN_GROWN_MAX_NS)
+		most = SPIN_GROWN_MAX_NS;
 	if (slept_ns > most)
 		sh->spin_ns = sh->config.spin_ns;
 	else if (sh->spin_ns < most)
-		sh->spin_ns *= 2;
+		sh->spin_ns = 2 * sh->spin_ns < most ? 2 * sh->spin_ns : most;
 }
 
 /* The flag, the fence, one more look: see docs/PROTOCOL.md. */
