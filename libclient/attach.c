@@ -44,10 +44,18 @@ bool attach_required(void)
 	return e && *e == '1';
 }
 
-void attach_configure(const char *rundir, const char *options)
+int attach_configure(const char *rundir, const char *options)
 {
+	if (rundir && strlen(rundir) >= sizeof(rundir_set))
+		return ENAMETOOLONG;
+	if (options && strlen(options) >= sizeof(options_set))
+		return EINVAL;
+	lock_take(&attach_lock);
 	snprintf(rundir_set, sizeof(rundir_set), "%s", rundir ? rundir : "");
 	snprintf(options_set, sizeof(options_set), "%s", options ? options : "");
+	refused_at = 0; /* another daemon may be there */
+	lock_drop(&attach_lock);
+	return 0;
 }
 
 bool attach_is_dead(struct attach *a)

@@ -126,6 +126,7 @@ struct ofd {
 	struct stackd_sock *sock;
 	uint8_t *rx, *tx;
 	uint64_t rx_bytes, tx_bytes;
+	_Atomic uint64_t peeked_to, reserved_to; /* stream offsets; zerocopy.c */
 	uint32_t slot, gen;
 	struct addr local; /* what bind asked for, with the port that it got */
 
@@ -181,7 +182,7 @@ struct epoll {
 struct attach *attach_get(void);
 struct attach *attach_current(void); /* the same without trying */
 bool attach_required(void);
-void attach_configure(const char *rundir, const char *options);
+int attach_configure(const char *rundir, const char *options); /* 0 or an errno */
 bool attach_is_dead(struct attach *);
 /* Looks whether the daemon has gone; one system call. */
 bool attach_check(struct attach *);

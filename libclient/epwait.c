@@ -4,6 +4,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <time.h>
 
@@ -388,5 +389,7 @@ int stackd_notify_fd(int epfd)
 	if (ok)
 		epoll_nested(o, epfd);
 	fd_put(o);
-	return ok ? epfd : sock_fail(EINVAL);
+	if (ok)
+		return epfd;
+	return sock_fail(LIBC->fcntl(epfd, F_GETFD, NULL) < 0 ? EBADF : EINVAL);
 }

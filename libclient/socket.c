@@ -130,6 +130,8 @@ void sock_place(struct ofd *o, struct attach *a, struct region *g, uint32_t slot
 	o->tx = stackd_shm_tx(g->base, &g->head, slot);
 	o->rx_bytes = g->head.rx_bytes;
 	o->tx_bytes = g->head.tx_bytes;
+	atomic_store(&o->peeked_to, 0);
+	atomic_store(&o->reserved_to, 0);
 }
 
 static void slot_reset(struct stackd_sock *s)
@@ -307,7 +309,7 @@ int stackd_getsockname(int fd, struct sockaddr *sa, socklen_t *len)
 		slot_name(o, false, &a);
 	addr_to(&a, o->domain, sa, len);
 	fd_put(o);
-	return 0;
+	return sock_fail(sa && len ? 0 : EFAULT);
 }
 
 int stackd_getpeername(int fd, struct sockaddr *sa, socklen_t *len)
@@ -324,7 +326,9 @@ int stackd_getpeername(int fd, struct sockaddr *sa, socklen_t *len)
 		addr_to(&a, o->domain, sa, len);
 	}
 	fd_put(o);
-	return sock_fail(connected ? 0 : ENOTCONN);
+	if (!connected)
+		return sock_fail(ENOTCONN);
+	return sock_fail(sa && len ? 0 : EFAULT);
 }
 
 /* ---- beginning and end ---- */

@@ -7,13 +7,15 @@
  * socket goes through stackd is decided at bind, connect or listen, by address: those that stackd
  * owns or routes do, loopback never does.  Without a daemon all go through the kernel.
  *
- * Under stackd-run an unmodified program has the same through the plain names.
+ * Under stackd-run an unmodified program has the same through the plain names.  libstackd(3) tells
+ * more, with examples.
  *
  * Threads: every call may be made from any thread, several at once on one socket; each copying
  * send or receive is whole among them.  Reserve/commit and peek/consume want one thread at a time
  * on each direction of a socket.
  * Processes: after fork both use the socket, as with the kernel's.  When the daemon dies, calls on
- * its sockets fail with ECONNRESET and those that wait return at once. */
+ * its sockets fail with ECONNRESET and those that wait return at once.
+ * Signals: a handler may use a socket that its thread isn't copying to or from (else EDEADLK). */
 #ifndef STACKD_H
 #define STACKD_H
 
@@ -32,9 +34,21 @@ extern "C" {
 
 #define STACKD_API __attribute__((visibility("default")))
 
+/* Of this header.  Before 1.0.0 a minor version may break programs, afterwards only a major one;
+ * the library's soname changes with it. */
+#define STACKD_VERSION_MAJOR 0
+#define STACKD_VERSION_MINOR 1
+#define STACKD_VERSION_PATCH 0
+#define STACKD_VERSION                                                                             \
+	(STACKD_VERSION_MAJOR * 1000000 + STACKD_VERSION_MINOR * 1000 + STACKD_VERSION_PATCH)
+
+/* stackd_version - STACKD_VERSION of the library that was loaded.  Never fails. */
+STACKD_API unsigned int stackd_version(void);
+
 /* The level of stackd's own options for stackd_setsockopt and stackd_getsockopt; the values are
- * texts: names of plugins.  Set before connect or listen (STACKD_CC also later).
- * ENOENT and the like at setsockopt, connect or listen: no plugin of that name. */
+ * texts: names of plugins, at most 47 bytes.  Set before connect or listen (STACKD_CC also later).
+ * Before that the name is looked up by bind, connect or listen.  ENOENT: no
+ * plugin of that name; EINVAL: too long. */
 #define SOL_STACKD 0x5344
 enum stackd_choice {
 	STACKD_RECOVERY = 0, /* "gbn", or several for a chain: "racktlp,sack" */
@@ -49,10 +63,11 @@ enum stackd_choice {
  *
  * Optional: else the first bind or connect attaches.  Returns 0, or -1 with ENOENT or ECONNREFUSED
  * (no daemon there), EACCES or EPERM (not allowed), EPROTO (of another version), EINVAL (options),
- * EALREADY (attached). */
+ * ENAMETOOLONG (rundir), EALREADY (attached). */
 STACKD_API int stackd_open(const char *rundir, const char *options);
 
-/* stackd_is_stack - 1 if this descriptor is a socket of stackd, 0 if it is the kernel's or undecided */
+/* stackd_is_stack - 1 if this descriptor is a socket of stackd, 0 if it is the kernel's, undecided
+ * (before bind, connect or listen), or not open.  Never fails. */
 STACKD_API int stackd_is_stack(int fd);
 
 /* Sockets.  See socket(2), bind(2), connect(2), listen(2), accept(2), shutdown(2), close(2).
@@ -102,28 +117,41 @@ STACKD_API ssize_t stackd_splice(int in, off_t *in_off, int out, off_t *out_off,
  * @len: bytes wanted
  * @iov: filled with one or two spans (the second may be of length 0)
  *
- * Never waits.  Returns the bytes reserved, at most len, or -1: EAGAIN (no room: wait for POLLOUT),
- * EPIPE, ECONNRESET, EOPNOTSUPP (not a socket of stackd).  Nothing is sent before stackd_commit. */
+ * Never waits.  Returns the bytes reserved, at most len and less where there is less room, or -1:
+ * EAGAIN (no room, or not connected yet: wait for POLLOUT), EPIPE (shut; no SIGPIPE is raised),
+ * ECONNRESET or another end of the connection, EFAULT (iov is NULL), EOPNOTSUPP (not a socket of
+ * stackd), EBADF.  Nothing is sent before stackd_commit, and nothing need be committed; the next
+ * reserve, or a copying send, begins at the same place. */
 STACKD_API ssize_t stackd_reserve(int fd, size_t len, struct iovec iov[2]);
 
-/* stackd_commit - queues the first len bytes of what was reserved.  0, or -1 with EINVAL: more than
- * there is room for; EOPNOTSUPP. */
+/* stackd_commit - queues the first len bytes of what was reserved; the rest stays reserved
+ * @fd: as at stackd_reserve
+ * @len: bytes; 0 does nothing
+ *
+ * Returns 0, or -1 with EINVAL (more than is reserved; nothing was queued), EOPNOTSUPP, EBADF.
+ * That the connection has ended meanwhile is told by the next call. */
 STACKD_API int stackd_commit(int fd, size_t len);
 
 /* stackd_peek - the received bytes where they lie, without a copy
  * @fd: a socket of stackd
  * @iov: filled with one or two spans (the second may be of length 0)
  *
- * Never waits.  Returns their number, 0 at the end of the stream, or -1: EAGAIN, ECONNRESET,
- * ENOTCONN, EOPNOTSUPP.  They stay until stackd_consume. */
+ * Never waits.  Returns their number, 0 at the end of the stream, or -1: EAGAIN (nothing: wait for
+ * POLLIN), ECONNRESET or another end of the connection, ENOTCONN, EFAULT (iov is NULL), EOPNOTSUPP
+ * (not a socket of stackd), EBADF.  They stay until stackd_consume or a receive; a further peek
+ * shows them again and what has come since.  An urgent byte is among them. */
 STACKD_API ssize_t stackd_peek(int fd, struct iovec iov[2]);
 
-/* stackd_consume - gives len bytes of what was peeked back to the receive window.  0, or -1 with
- * EINVAL: more than there are; EOPNOTSUPP. */
+/* stackd_consume - gives the first len bytes of what was peeked back to the receive window
+ * @fd: as at stackd_peek
+ * @len: bytes; 0 does nothing
+ *
+ * Returns 0, or -1 with EINVAL (more than was peeked and is left; nothing is lost), EOPNOTSUPP, EBADF. */
 STACKD_API int stackd_consume(int fd, size_t len);
 
-/* Waiting, for any mix of kernel and stackd descriptors in one sleep.  See poll(2), select(2),
- * epoll(7).  Instances must come from stackd_epoll_create*.  ENOSPC: no subscription left. */
+/* Waiting, for any mix of kernel and stackd descriptors in one sleep, without a system call when
+ * something is ready.  See poll(2), select(2), epoll(7).  Instances must come from
+ * stackd_epoll_create*.  ENOSPC: no subscription left. */
 STACKD_API int stackd_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 STACKD_API int stackd_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 			    const sigset_t *mask);
@@ -143,7 +171,9 @@ STACKD_API int stackd_epoll_pwait2(int epfd, struct epoll_event *events, int max
  * @epfd: an instance of stackd_epoll_create1 with the sockets of interest in it
  *
  * Returns a descriptor (epfd itself) that the kernel reports readable when stackd_epoll_wait(epfd,
- * ..., 0) would have something; or -1 with EINVAL. */
+ * ..., 0) would have something; or -1 with EINVAL.  Readable may be said once too often, never too
+ * seldom: watch it level-triggered, and let stackd_epoll_wait run with a timeout of 0 until it
+ * gives 0, or once for each time. */
 STACKD_API int stackd_notify_fd(int epfd);
 
 #ifdef __cplusplus

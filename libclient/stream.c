@@ -220,6 +220,8 @@ ssize_t stackd_recvmsg(int fd, struct msghdr *m, int flags)
 			rights_received(m, flags);
 		return r;
 	}
+	if (!m)
+		return result(o, -EFAULT);
 	r = m->msg_iovlen > IOV_MAX ? -EMSGSIZE : recv_stack(o, m->msg_iov, m->msg_iovlen, flags);
 	if (r >= 0) {
 		m->msg_namelen = 0;
@@ -388,8 +390,8 @@ ssize_t stackd_sendmsg(int fd, const struct msghdr *m, int flags)
 
 	if (!o)
 		return rights_ours(m) ? rights_send(fd, m, flags) : LIBC->sendmsg(fd, m, flags);
-	if (m->msg_iovlen > IOV_MAX)
-		return result(o, -EMSGSIZE);
+	if (!m || m->msg_iovlen > IOV_MAX)
+		return result(o, m ? -EMSGSIZE : -EFAULT);
 	return sent_result(o, send_stack(o, m->msg_iov, m->msg_iovlen, flags), flags);
 }
 

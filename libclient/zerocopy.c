@@ -4,6 +4,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
@@ -19,66 +20,109 @@ int ring_spans(uint8_t *ring, uint64_t ring_bytes, uint64_t at, uint64_t n, stru
 	return n == 0 ? 0 : n == first ? 1 : 2;
 }
 
+/* ---- reserve and commit, peek and consume ----
+ *
+ * What was lent ends at a stream offset: what a copying call does between takes from it, and
+ * nothing is given back twice. */
+
+static int no_stack_socket(int fd)
+{
+	return LIBC->fcntl(fd, F_GETFD, NULL) < 0 ? EBADF : EOPNOTSUPP;
+}
+
+/* Of a loan up to `end`, from `at`. */
+static bool was_lent(uint64_t end, uint64_t at, size_t len)
+{
+	return len == 0 || (at < end && len <= end - at);
+}
+
+static uint64_t room_or_ask(struct ofd *o, size_t len)
+{
+	uint64_t n = tx_bytes_room(o);
+
+	if (n < len) { /* the flag, the fence, one more look: docs/PROTOCOL.md */
+		atomic_store(&o->sock->tx_nospace, 1);
+		atomic_thread_fence(memory_order_seq_cst);
+		n = tx_bytes_room(o);
+	}
+	return n < len ? n : len;
+}
+
+static ssize_t reserve(struct ofd *o, size_t len, struct iovec iov[2])
+{
+	int r = stream_may_send(o);
+	uint64_t tail, n;
+
+	if (r)
+		return r == 1 ? -EAGAIN : r;
+	n = room_or_ask(o, len);
+	if (n == 0 && len)
+		return attach_glance(o->attach) ? -ECONNRESET : -EAGAIN;
+	tail = atomic_load(&o->sock->tx_tail);
+	ring_spans(o->tx, o->tx_bytes, tail, n, iov);
+	atomic_store(&o->reserved_to, tail + n);
+	return (ssize_t)n;
+}
+
 ssize_t stackd_reserve(int fd, size_t len, struct iovec iov[2])
 {
 	struct ofd *o = fd_get_stack(fd);
-	uint64_t n;
-	int r;
+	ssize_t r;
 
 	if (!o)
-		return sock_fail(EOPNOTSUPP);
-	r = stream_may_send(o);
-	if (r == 0) {
-		n = tx_bytes_room(o);
-		if (n < len) { /* the flag, the fence, one more look: docs/PROTOCOL.md */
-			atomic_store(&o->sock->tx_nospace, 1);
-			atomic_thread_fence(memory_order_seq_cst);
-			n = tx_bytes_room(o);
-		}
-		n = n < len ? n : len;
-		ring_spans(o->tx, o->tx_bytes, atomic_load(&o->sock->tx_tail), n, iov);
-		len = (size_t)n;
-	}
+		return sock_fail(no_stack_socket(fd));
+	r = iov ? reserve(o, len, iov) : -EFAULT;
 	fd_put(o);
-	if (r)
-		return sock_fail(r == 1 ? EAGAIN : -r);
-	return len ? (ssize_t)len : sock_fail(EAGAIN);
+	return r < 0 ? sock_fail((int)-r) : r;
 }
 
 int stackd_commit(int fd, size_t len)
 {
 	struct ofd *o = fd_get_stack(fd);
+	uint64_t tail;
 	bool fits;
 
 	if (!o)
-		return sock_fail(EOPNOTSUPP);
-	fits = len <= tx_bytes_room(o);
+		return sock_fail(no_stack_socket(fd));
+	tail = atomic_load(&o->sock->tx_tail);
+	fits = was_lent(atomic_load(&o->reserved_to), tail, len) && len <= tx_bytes_room(o);
 	if (fits && len) {
-		atomic_store_explicit(&o->sock->tx_tail, atomic_load(&o->sock->tx_tail) + len,
-				      memory_order_release);
+		atomic_store_explicit(&o->sock->tx_tail, tail + len, memory_order_release);
 		stream_sent(o, false);
 	}
 	fd_put(o);
 	return sock_fail(fits ? 0 : EINVAL);
 }
 
+static ssize_t peek(struct ofd *o, struct iovec iov[2])
+{
+	uint64_t n = rx_bytes_available(o), head;
+	int r;
+
+	if (n == 0) {
+		r = stream_why_empty(o);
+		n = rx_bytes_available(o); /* it may have come with what ended it */
+		if (n == 0 && r == 1)
+			r = attach_glance(o->attach) ? -ECONNRESET : -EAGAIN;
+		if (n == 0 || r < 0)
+			return r;
+	}
+	head = atomic_load(&o->sock->rx_head);
+	ring_spans(o->rx, o->rx_bytes, head, n, iov);
+	atomic_store(&o->peeked_to, head + n);
+	return (ssize_t)n;
+}
+
 ssize_t stackd_peek(int fd, struct iovec iov[2])
 {
 	struct ofd *o = fd_get_stack(fd);
-	uint64_t n;
-	int r = 0;
+	ssize_t r;
 
 	if (!o)
-		return sock_fail(EOPNOTSUPP);
-	n = rx_bytes_available(o);
-	if (n)
-		ring_spans(o->rx, o->rx_bytes, atomic_load(&o->sock->rx_head), n, iov);
-	else
-		r = stream_why_empty(o);
+		return sock_fail(no_stack_socket(fd));
+	r = iov ? peek(o, iov) : -EFAULT;
 	fd_put(o);
-	if (n)
-		return (ssize_t)n;
-	return r == 0 ? 0 : sock_fail(r == 1 ? EAGAIN : -r);
+	return r < 0 ? sock_fail((int)-r) : r;
 }
 
 int stackd_consume(int fd, size_t len)
@@ -87,8 +131,8 @@ int stackd_consume(int fd, size_t len)
 	bool fits;
 
 	if (!o)
-		return sock_fail(EOPNOTSUPP);
-	fits = len <= rx_bytes_available(o);
+		return sock_fail(no_stack_socket(fd));
+	fits = was_lent(atomic_load(&o->peeked_to), atomic_load(&o->sock->rx_head), len);
 	if (fits && len)
 		stream_consume(o, len);
 	fd_put(o);
