@@ -34,7 +34,8 @@
 	X(closefrom) X(fork) X(_exit) X(pread) X(setuid) X(setreuid) X(setresuid) X(setgid)        \
 	X(setgroups) X(initgroups) X(execve) X(execvpe) X(fexecve) X(execveat) X(posix_spawn)       \
 	X(posix_spawnp) X(posix_spawn_file_actions_addclosefrom_np) X(system) X(popen)         \
-	X(syscall) X(fdopen) X(fileno) X(vdprintf) X(prctl)
+	X(syscall) X(fdopen) X(fileno) X(vdprintf) X(prctl)                                          \
+	X(preadv2) X(pwritev2)
 
 struct libc {
 #define LIBC_MEMBER(name) __typeof__(&name) name;

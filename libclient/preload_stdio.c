@@ -45,6 +45,16 @@ static ssize_t stream_write(void *cookie, const char *buf, size_t n)
 	return (ssize_t)done;
 }
 
+/* Without this one the C library says EIO. */
+static int stream_seek(void *cookie, off64_t *offset, int whence)
+{
+	(void)cookie;
+	(void)offset;
+	(void)whence;
+	errno = ESPIPE;
+	return -1;
+}
+
 static int stream_close(void *cookie)
 {
 	struct stream *s = cookie, *at;
@@ -66,7 +76,7 @@ static int stream_close(void *cookie)
 static FILE *stream_open(int fd, const char *mode)
 {
 	static const cookie_io_functions_t functions = {
-	    .read = stream_read, .write = stream_write, .close = stream_close};
+	    .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close};
 	struct stream *s = malloc(sizeof(*s));
 
 	if (!s)

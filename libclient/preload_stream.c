@@ -8,6 +8,7 @@
 #include "stackd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -124,6 +125,72 @@ PRELOAD ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_
 		       unsigned int flags)
 {
 	return stackd_splice(in, in_off, out, out_off, len, flags);
+}
+
+/* ---- readv and writev with flags ---- */
+
+/* Offset -1 stands for none; any other is the kernel's to refuse. */
+static bool is_stream(int fd, off_t offset)
+{
+	struct ofd *o = offset == -1 ? fd_get_stack(fd) : NULL;
+
+	fd_put(o);
+	return o;
+}
+
+/* The kernel socket behind knows which flags there are; it is not connected, so no more happens. */
+static bool flags_are_known(int fd, int flags)
+{
+	char byte;
+	struct iovec one = {.iov_base = &byte, .iov_len = 1};
+
+	return LIBC->preadv2(fd, &one, 1, -1, flags) >= 0 || errno == ENOTCONN;
+}
+
+static bool is_empty(const struct iovec *iov, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (iov[i].iov_len)
+			return false;
+	return true;
+}
+
+PRELOAD ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+
+	if (!is_stream(fd, offset))
+		return LIBC->preadv2(fd, iov, count, offset, flags);
+	if (!flags || count < 0 || count > IOV_MAX || is_empty(iov, count))
+		return stackd_readv(fd, iov, count);
+	if (!flags_are_known(fd, flags))
+		return -1;
+	return flags & RWF_NOWAIT ? stackd_recvmsg(fd, &m, MSG_DONTWAIT)
+				  : stackd_readv(fd, iov, count);
+}
+
+PRELOAD ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+
+	if (!is_stream(fd, offset))
+		return LIBC->pwritev2(fd, iov, count, offset, flags);
+	if (!flags || count < 0 || count > IOV_MAX || is_empty(iov, count))
+		return stackd_writev(fd, iov, count);
+	if (!flags_are_known(fd, flags))
+		return -1;
+	return flags & RWF_NOWAIT ? stackd_sendmsg(fd, &m, MSG_DONTWAIT)
+				  : stackd_writev(fd, iov, count);
+}
+
+PRELOAD ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+	return preadv2(fd, iov, count, offset, flags);
+}
+
+PRELOAD ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+	return pwritev2(fd, iov, count, offset, flags);
 }
 
 /* ---- with a known buffer size ---- */

@@ -86,6 +86,12 @@ static bool on_bytes(long number, const long a[6], long *result)
 	case SYS_writev:
 		*result = writev(FD, AS_POINTER(1), (int)a[2]);
 		return true;
+	case SYS_preadv2:
+		*result = preadv2(FD, AS_POINTER(1), (int)a[2], a[3], (int)a[5]);
+		return true;
+	case SYS_pwritev2:
+		*result = pwritev2(FD, AS_POINTER(1), (int)a[2], a[3], (int)a[5]);
+		return true;
 	case SYS_recvfrom:
 		*result = recvfrom(FD, AS_POINTER(1), (size_t)a[2], (int)a[3], AS_POINTER(4), AS_POINTER(5));
 		return true;

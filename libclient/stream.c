@@ -10,6 +10,8 @@
 
 #include "stackd.h"
 
+#define CALL_MOST ((size_t)INT_MAX & ~(size_t)4095) /* bytes */
+
 /* ---- a cursor over the program's buffers ---- */
 
 struct cursor {
@@ -17,15 +19,21 @@ struct cursor {
 	size_t index, inside, left;
 };
 
-static bool cursor_init(struct cursor *c, const struct iovec *iov, size_t count)
+/* As Linux imports them: no length below 0, none that leaves the program's half of the addresses,
+ * and what is too much for one call is cut.  0 or -errno. */
+static int cursor_init(struct cursor *c, const struct iovec *iov, size_t count)
 {
 	*c = (struct cursor){.iov = iov};
 	for (size_t i = 0; i < count; i++) {
-		if (iov[i].iov_len > SSIZE_MAX - c->left)
-			return false;
-		c->left += iov[i].iov_len;
+		size_t len = iov[i].iov_len;
+
+		if (len > SSIZE_MAX)
+			return -EINVAL;
+		if ((uintptr_t)iov[i].iov_base > (uintptr_t)INTPTR_MAX - len)
+			return -EFAULT;
+		c->left += len < CALL_MOST - c->left ? len : CALL_MOST - c->left;
 	}
-	return true;
+	return 0;
 }
 
 /* Moves n bytes between the buffers and a ring at stream offset `at`. */
@@ -136,6 +144,7 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 	struct cursor c;
 	size_t got = 0, least;
 	int64_t deadline = 0;
+	int error;
 
 	if (flags & MSG_OOB)
 		return urgent_recv(o, iov, count, flags);
@@ -143,8 +152,9 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 		return -EAGAIN;
 	if (lock_is_mine(&o->sock->rx_lock))
 		return -EDEADLK;
-	if (!cursor_init(&c, iov, count))
-		return -EINVAL;
+	error = cursor_init(&c, iov, count);
+	if (error)
+		return error;
 	least = flags & MSG_WAITALL && !(flags & MSG_PEEK) ? c.left : (size_t)o->rcvlowat;
 	least = least < c.left ? least : c.left;
 	for (;;) {
@@ -325,13 +335,15 @@ static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 	struct cursor c;
 	int64_t deadline = 0;
 	size_t queued = 0;
+	int error;
 
 	if (flags & MSG_FASTOPEN)
 		return -EOPNOTSUPP;
 	if (lock_is_mine(&o->sock->tx_lock))
 		return -EDEADLK;
-	if (!cursor_init(&c, iov, count))
-		return -EINVAL;
+	error = cursor_init(&c, iov, count);
+	if (error)
+		return error;
 	if (flags & MSG_MORE)
 		stream_hold(o);
 	for (;;) {

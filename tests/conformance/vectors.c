@@ -2,8 +2,10 @@
 /* readv, writev, sendmsg, recvmsg, sendmmsg, recvmmsg, preadv, pwritev: counts, zeros, flags. */
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,7 +94,19 @@ static void at_an_offset(void)
 		result("the other end's recv", other_recv(&e, 3));
 	result("the other end's send", other_send(&e, 3));
 	await_bytes(e.fd, 3);
+	result("preadv2 at 0", preadv2(e.fd, &v, 1, 0, 0));
+	result("preadv2 at -2", preadv2(e.fd, &v, 1, -2, 0));
 	result("preadv2 at -1", preadv2(e.fd, &v, 1, -1, 0));
+	result("preadv2 of nothing with an unknown flag", preadv2(e.fd, &v, 0, -1, 1 << 29));
+	result("preadv2 with an unknown flag", preadv2(e.fd, &v, 1, -1, 1 << 29));
+	result("preadv2 RWF_NOWAIT", preadv2(e.fd, &v, 1, -1, RWF_NOWAIT));
+	result("pwritev2 at 0", pwritev2(e.fd, &v, 1, 0, 0));
+	result("pwritev2 with an unknown flag", pwritev2(e.fd, &v, 1, -1, 1 << 29));
+	result("pwritev2 RWF_NOWAIT | RWF_APPEND", pwritev2(e.fd, &v, 1, -1, RWF_NOWAIT | RWF_APPEND));
+	result("preadv2 by number", syscall(SYS_preadv2, e.fd, &v, 1L, -1L, -1L, (long)RWF_NOWAIT));
+	signal(SIGPIPE, SIG_IGN);
+	shutdown(e.fd, SHUT_WR);
+	result("pwritev2 after shutdown", pwritev2(e.fd, &v, 1, -1, RWF_NOWAIT));
 	result("ftruncate", ftruncate(e.fd, 0));
 	result("fsync", fsync(e.fd));
 	ends_close(&e);
