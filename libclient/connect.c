@@ -49,6 +49,14 @@ static int forget_failed(struct ofd *o)
 	return o->unconnected && !o->bound ? sock_renew(o) : 0;
 }
 
+static bool is_mapped(const struct addr *a)
+{
+	struct in6_addr in6;
+
+	memcpy(&in6, a->byte, sizeof(in6));
+	return IN6_IS_ADDR_V4MAPPED(&in6);
+}
+
 static int bind_stack(struct ofd *o, int fd, const struct addr *a)
 {
 	struct addr asked = *a;
@@ -63,6 +71,8 @@ static int bind_stack(struct ofd *o, int fd, const struct addr *a)
 			(o->domain == AF_INET ? STACKD_BIND_IPV4 : 0u);
 	if (o->domain == AF_INET6 && kernel_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY))
 		o->bind_flags |= STACKD_BIND_V6ONLY;
+	if ((o->bind_flags & STACKD_BIND_V6ONLY) && is_mapped(a))
+		return EINVAL;
 	error = sock_bind(o, &asked);
 	if (error)
 		return error;
@@ -167,7 +177,21 @@ static int connect_wait(struct ofd *o, int late)
 	return error ? error : connect_finish(o);
 }
 
-static int connect_stack(struct ofd *o, const struct addr *a)
+/* What Linux says before it looks for a route: an IPv6 socket may be one for IPv6 alone, or bound
+ * to an IPv4 address. */
+static int wrong_family(const struct ofd *o, int fd, const struct addr *a)
+{
+	if (o->domain != AF_INET6)
+		return 0;
+	if (is_mapped(a))
+		return option_value(o, IPPROTO_IPV6, IPV6_V6ONLY) ||
+				       kernel_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY)
+			   ? ENETUNREACH
+			   : 0;
+	return o->bound && is_mapped(&o->local) ? EAFNOSUPPORT : 0;
+}
+
+static int connect_stack(struct ofd *o, int fd, const struct addr *a)
 {
 	int error;
 
@@ -183,6 +207,9 @@ static int connect_stack(struct ofd *o, const struct addr *a)
 		if (error)
 			return error;
 	}
+	error = wrong_family(o, fd, a);
+	if (error)
+		return error;
 	memcpy(o->sock->req_addr, a->byte, 16);
 	o->sock->req_port = a->port;
 	o->connect_pending = true;
@@ -223,7 +250,7 @@ int stackd_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		error = back_to_kernel(o, fd);
 	}
 	if (!error && o->mode == MODE_STACK)
-		error = connect_stack(o, &a);
+		error = connect_stack(o, fd, &a);
 	else if (!error)
 		error = LIBC->connect(fd, sa, len) < 0 ? errno : 0;
 	fd_put(o);

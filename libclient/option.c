@@ -106,6 +106,22 @@ static int set_choice(struct ofd *o, int kind, const void *value, socklen_t len)
 	return error;
 }
 
+/* Before a socket is the stack's: has the daemon such a plugin?  errno stays. */
+static bool is_known_congestion(const char *name, socklen_t len)
+{
+	struct stackd_request q = {.type = STACKD_REQ_CHOOSE, .slot = STACKD_NO_SLOT};
+	struct stackd_reply r;
+	int saved = errno;
+	struct attach *a = attach_get();
+	bool there;
+
+	snprintf(q.text, sizeof(q.text), "%s=%.*s", choice_key[STACKD_CC],
+		 (int)strnlen(name, len < CONGESTION_BYTES ? len : CONGESTION_BYTES), name);
+	there = a && attach_request(a, &q, &r, -1) == 0;
+	errno = saved;
+	return there;
+}
+
 static int copy_out(void *value, socklen_t *len, const void *from, size_t size)
 {
 	size_t n = *len < size ? *len : size;
@@ -323,7 +339,8 @@ static int set_option(struct ofd *o, int fd, int level, int name, const void *va
 		if (o->mode == MODE_STACK)
 			return set_choice(o, STACKD_CC, value, len);
 		/* the kernel may not know our names */
-		if (LIBC->setsockopt(fd, level, name, value, len) < 0 && errno != ENOENT)
+		if (LIBC->setsockopt(fd, level, name, value, len) < 0 &&
+		    (errno != ENOENT || !is_known_congestion(value, len)))
 			return errno;
 		return set_choice(o, STACKD_CC, value, len);
 	}

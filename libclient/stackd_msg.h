@@ -22,6 +22,7 @@
 #define STACKD_CONTROL_SOCK "control.sock"
 #define STACKD_TEXT_MAX	   512u
 #define STACKD_PASS_NAME   "stackd-pass-"
+#define STACKD_NO_SLOT	   UINT32_MAX
 
 enum stackd_request_type {
 	STACKD_REQ_HELLO = 1, /* version, pid; text: overrides "tcp.recovery=gbn,sr\ntcp.cc=cubic" (one a
@@ -36,7 +37,8 @@ enum stackd_request_type {
 	STACKD_REQ_LISTEN,    /* region, slot, gen; arg: backlog.  Again: changes the backlog */
 	STACKD_REQ_INFO,      /* region, slot, gen.  Answer: info */
 	STACKD_REQ_CHOOSE,    /* region, slot, gen; text "tcp.KEY=VALUE": for this socket, before connect or
-				 listen (tcp.cc also later) */
+				 listen (tcp.cc also later).  Slot STACKD_NO_SLOT: only whether that
+				 could be */
 	STACKD_REQ_CHOSEN,    /* region, slot, gen; text "tcp.KEY".  Answer: text = the value in force */
 	STACKD_REQ_RESUME,    /* the first request of a clone whose maker has execed.  Answer: as HELLO's */
 	STACKD_REQ_REGION,    /* region.  Answer: fds = its memfd, if this client holds something there */

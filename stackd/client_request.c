@@ -9,6 +9,8 @@
 #include "client_inside.h"
 #include "log.h"
 
+#define DUP_THRESHOLD 3 /* RFC 5681 section 3.2 */
+
 /* An error that a program may meet by itself. */
 void client_refuse(struct client_answer *a, int error, const char *why)
 {
@@ -306,7 +308,7 @@ static void listen_socket(struct client *c, const struct stackd_request *q, stru
 		client_refuse(a, call.error, "no memory for the listener");
 		return;
 	}
-	sock_port_listening(call.sock->port);
+	sock_port_listening(call.sock->port, true);
 	publish_bound(call.sock);
 }
 
@@ -357,6 +359,7 @@ static void fill_info(struct stackd_info *o, const struct tcp_info *i, ns_t now)
 		.unacked_segs = (uint32_t)((i->snd_nxt - i->snd_una + mss - 1) / mss),
 		.sacked_segs = (uint32_t)((i->sacked + mss - 1) / mss),
 		.lost_segs = (uint32_t)((i->lost + mss - 1) / mss),
+		.reordering = DUP_THRESHOLD,
 		.rtt_us = us(i->srtt), .rttvar_us = us(i->rttvar), .min_rtt_us = us(i->rtt_min),
 		.snd_cwnd_segs = (uint32_t)(i->cwnd / mss),
 		.snd_ssthresh_segs = i->ssthresh == UINT64_MAX ? INT32_MAX : (uint32_t)(i->ssthresh / mss),
@@ -402,6 +405,7 @@ static void choose_on_shard(struct shard *sh, struct sock *s, struct sock_call *
 		s->rules = call->rules;
 }
 
+/* Without a slot: only, is there such a plugin? */
 static void choose(struct client *c, const struct stackd_request *q, struct client_answer *a)
 {
 	struct sock_call call = {.client = c, .q = q, .fn = choose_on_shard, .open = true};
@@ -411,7 +415,7 @@ static void choose(struct client *c, const struct stackd_request *q, struct clie
 	call.rules = client_user_rules(c, lines, error);
 	if (!call.rules)
 		client_refuse(a, ENOENT, error);
-	else
+	else if (q->slot != STACKD_NO_SLOT)
 		client_call_socket(&call, a);
 }
 

@@ -72,6 +72,8 @@ bool sock_give_buffers(struct sock_table *t, struct tcp_conn *conn)
 	s->parent = l->sock;
 	s->kind = SOCK_CONN;
 	s->conn = conn;
+	s->port = l->sock->port;
+	sock_port_hold(s->port);
 	tcp_set_user(conn, s);
 	sock_attach_rings(s);
 	sock_inherit_options(t, s, l->sock->options);
@@ -146,5 +148,6 @@ void sock_free_listener(struct sock_table *t, struct sock *s)
 {
 	s->listener = NULL;
 	s->kind = SOCK_ENDED;
+	sock_port_listening(s->port, false);
 	sock_free(t, s);
 }

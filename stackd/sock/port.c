@@ -35,8 +35,8 @@ struct sock_port {
 	struct table_node node;
 	struct endpoint local;
 	uint32_t flags; /* enum stackd_bind_flag */
-	_Atomic bool released;
-	bool listening;
+	_Atomic uint32_t holders; /* the socket that was bound, and those that it accepted */
+	_Atomic bool listening;
 };
 
 struct sock_ports {
@@ -107,7 +107,7 @@ static bool port_free(struct sock_ports *p, const struct endpoint *local, uint32
 		next = n->next;
 		if (n->hash != local->port)
 			continue;
-		if (atomic_load_explicit(&c->released, memory_order_acquire)) {
+		if (atomic_load_explicit(&c->holders, memory_order_acquire) == 0) {
 			table_remove(&p->table, n);
 			pool_give(&p->pool, c);
 		} else if (conflicts(c, local, flags)) {
@@ -141,17 +141,26 @@ int sock_port_claim(struct sock_ports *p, struct endpoint *local, uint32_t flags
 		return -ENOBUFS;
 	c->local = *local;
 	c->flags = flags;
+	atomic_store_explicit(&c->holders, 1, memory_order_relaxed);
 	table_insert(&p->table, &c->node, local->port);
 	*out = c;
 	return 0;
 }
 
-void sock_port_release(struct sock_port *c)
+void sock_port_hold(struct sock_port *c)
 {
-	atomic_store_explicit(&c->released, true, memory_order_release);
+	atomic_fetch_add_explicit(&c->holders, 1, memory_order_relaxed);
 }
 
-void sock_port_listening(struct sock_port *c)
+void sock_port_release(struct sock_port *c)
 {
-	c->listening = true;
+	uint32_t before = atomic_fetch_sub_explicit(&c->holders, 1, memory_order_acq_rel);
+
+	assert(before > 0);
+	(void)before;
+}
+
+void sock_port_listening(struct sock_port *c, bool listening)
+{
+	atomic_store_explicit(&c->listening, listening, memory_order_relaxed);
 }

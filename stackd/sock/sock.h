@@ -225,9 +225,11 @@ struct sock_ports *sock_ports_create(const struct memory *, uint16_t min, uint16
 void sock_ports_destroy(struct sock_ports *);
 /* Claims local (port 0: chooses one); flags: enum stackd_bind_flag.  0, -EADDRINUSE, -ENOBUFS. */
 int sock_port_claim(struct sock_ports *, struct endpoint *local, uint32_t flags, struct sock_port **out);
-/* From any thread: the port is free again at the next claim. */
+/* From any thread.  One more socket has it, as those that a listener accepts do; one less: after the
+ * last the port is free at the next claim. */
+void sock_port_hold(struct sock_port *);
 void sock_port_release(struct sock_port *);
-/* The socket on it listens: from now on nobody else may claim it without REUSEPORT. */
-void sock_port_listening(struct sock_port *);
+/* The socket on it listens: nobody else may claim it without REUSEPORT.  From any thread. */
+void sock_port_listening(struct sock_port *, bool listening);
 
 #endif

@@ -168,6 +168,14 @@ static void connect_failed(struct sock_table *t, struct sock *s, int error)
 	sock_tell(t, &s->subs, 0);
 }
 
+/* Linux has no route to a group, and sends to port 0, where nobody answers but with a reset. */
+static int connect_error(const struct endpoint *remote, int error)
+{
+	if (error != EINVAL)
+		return error;
+	return remote->port ? ENETUNREACH : ECONNREFUSED;
+}
+
 static void do_connect(struct sock_table *t, struct sock_client *c, struct sock *s)
 {
 	struct stackd_sock *shm = sock_shm(s);
@@ -182,7 +190,7 @@ static void do_connect(struct sock_table *t, struct sock_client *c, struct sock 
 	remote.port = *(volatile uint16_t *)&shm->req_port;
 	err = sock_connect_from(t, s, &remote, s->rules ? s->rules : c->rules, t->now);
 	if (err) {
-		connect_failed(t, s, -err);
+		connect_failed(t, s, connect_error(&remote, -err));
 		return;
 	}
 	s->kind = SOCK_CONN;

@@ -114,7 +114,7 @@ void tcp_info(const struct tcp_conn *c, struct tcp_info *o, ns_t now)
 			       .local = c->local,
 			       .remote = c->remote,
 			       .features = c->view.features,
-			       .advmss = c->route.mtu ? conn_advertised_mss(c) : 0,
+			       .advmss = c->route.mtu ? conn_advertised_mss(c) - (c->ts_on ? 12u : 0) : 0,
 			       .pmtu = c->route.mtu ? mss_packet(c) : 0};
 	if (c->ts_on)
 		o->features |= SP_TIMESTAMPS;

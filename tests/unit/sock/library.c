@@ -87,7 +87,7 @@ int stand_listen(struct stand *s, const struct stand_sock *k, uint32_t backlog)
 	}
 	for (uint32_t i = 0; i < s->shards && !err; i++)
 		err = sock_listen(s->shard[i].table, inside, backlog, NULL);
-	sock_port_listening(inside->port);
+	sock_port_listening(inside->port, true);
 	stand_shm(k)->state = STACKD_SOCK_LISTENING;
 	return err;
 }

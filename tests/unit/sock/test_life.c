@@ -259,7 +259,11 @@ static void connecting_twice_and_nowhere(void **state)
 	stand_post(&k, STACKD_OP_CONNECT, 0, 0, 0);
 	stand_run(&stand);
 	assert_int_equal(stand_state(&k), STACKD_SOCK_CLOSED);
-	assert_int_equal(stand_shm(&k)->error, EINVAL);
+	assert_int_equal(stand_shm(&k)->error, ENETUNREACH);
+	k = stand_socket(c);
+	stand_connect(&stand, &k, 0);
+	stand_run(&stand);
+	assert_int_equal(stand_shm(&k)->error, ECONNREFUSED);
 }
 
 static void only_what_was_offered_can_be_claimed_and_only_once(void **state)

@@ -94,7 +94,7 @@ static void who_may_bind_beside_whom(void **state)
 
 		assert_int_equal(sock_port_claim(p, &first, r->flags, &a), 0);
 		if (r->listens)
-			sock_port_listening(a);
+			sock_port_listening(a, true);
 		err = sock_port_claim(p, &second, r->second_flags, &b);
 		if (err != r->result)
 			fail_msg("row %zu: %s %x then %s %x: %d, expected %d", i, r->first, r->flags, r->second,
@@ -114,12 +114,42 @@ static void a_released_port_is_free(void **state)
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(sock_port_claim(p, &e, V4, &a), 0);
-		sock_port_listening(a);
+		sock_port_listening(a, true);
 		sock_port_release(a);
 	}
 	assert_int_equal(sock_port_claim(p, &e, V4, &a), 0);
 	assert_int_equal(sock_port_claim(p, &e, V4, &a), -EADDRINUSE);
 	sock_ports_destroy(p);
+}
+
+/* As on Linux: what a listener accepted is bound to its port too. */
+static void accepted_connections_hold_their_port(void **state)
+{
+	static const struct {
+		uint32_t flags, second_flags;
+		int result;
+	} rows[] = {{V4, V4, -EADDRINUSE},
+		    {V4, V4 | ADDR, -EADDRINUSE},
+		    {V4 | ADDR, V4, -EADDRINUSE},
+		    {V4 | ADDR, V4 | ADDR, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sock_ports *p = sock_ports_create(&memory, 40000, 40999);
+		struct endpoint e = {.port = 80};
+		struct sock_port *a, *b;
+
+		assert_int_equal(sock_port_claim(p, &e, rows[i].flags, &a), 0);
+		sock_port_listening(a, true);
+		sock_port_hold(a);
+		sock_port_listening(a, false);
+		sock_port_release(a);
+		assert_int_equal(sock_port_claim(p, &e, rows[i].second_flags, &b), rows[i].result);
+		sock_port_release(a);
+		if (rows[i].result)
+			assert_int_equal(sock_port_claim(p, &e, rows[i].second_flags, &b), 0);
+		sock_ports_destroy(p);
+	}
 }
 
 static void chosen_ports_are_distinct_until_none_is_left(void **state)
@@ -149,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_may_bind_beside_whom),
 		cmocka_unit_test(a_released_port_is_free),
+		cmocka_unit_test(accepted_connections_hold_their_port),
 		cmocka_unit_test(chosen_ports_are_distinct_until_none_is_left),
 	};
 
