@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""api_says.py LIBSTACKD ROOT - stackd.h, the map of symbols and the library name the same functions; the header
-has a comment on each and compiles alone as C and as C++."""
+"""api_says.py LIBSTACKD ROOT - stackd.h, libstackd(3), the map of symbols and the library name the same functions;
+the header has a comment on each and compiles alone as C and as C++, and the page's example compiles."""
 
 import os
 import re
@@ -35,10 +35,31 @@ def exported():
     return [n for n in names if n != "STACKD_1" and not n.startswith("__")]  # sanitizers have their own
 
 
-def compiles(compiler, *flags):
-    source = '#include "stackd.h"\nint main(void) { return stackd_version() < STACKD_VERSION; }\n'
+def compiles(source, compiler, *flags):
     sh(compiler, *flags, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", os.path.join(ROOT, "libclient"), "-",
        input=source)
+
+
+def prototypes(source):
+    """Name and prototype without differences of layout."""
+    found = re.findall(r"^[a-z]\w+ [^;{}()]*?\b(stackd_\w+)(\([^;{}]*?\));", source, re.M)
+    return {name: " ".join(arguments.split()) for name, arguments in found}
+
+
+def page_tells_all():
+    page = text("docs", "libstackd.3.scd")
+    synopsis, described = page.split("# FUNCTIONS")[0], page.split("# FUNCTIONS")[1].split("# PLUGINS")[0]
+    same("libstackd(3), synopsis", prototypes(synopsis))
+    header = prototypes(re.sub(r"^STACKD_API ", "", HEADER, flags=re.M))
+    for name, arguments in prototypes(synopsis).items():
+        assert header[name] == arguments, f"libstackd(3): {name}{arguments}, stackd.h: {header[name]}"
+    same("libstackd(3), functions", re.findall(r"\*(stackd_\w+)\*", described))
+
+
+def page_example():
+    """The program that libstackd(3) shows whole, as the page prints it."""
+    page = text("docs", "libstackd.3.scd")
+    return re.search(r"```\n(/\* fetch\.c .*?)```", page, re.S).group(1).replace("\\\\", "\\")
 
 
 def blocks_have_comments():
@@ -52,5 +73,8 @@ assert len(DECLARED) == len(set(DECLARED)) and len(DECLARED) > 40, "what does st
 same("libstackd.map", re.findall(r"\b(stackd_\w+);", text("libclient", "libstackd.map")))
 same("libstackd.so", exported())
 blocks_have_comments()
-compiles("clang", "-std=c11", "-x", "c", "-D_GNU_SOURCE")
-compiles("clang++", "-std=c++11", "-x", "c++")
+page_tells_all()
+ALONE = '#include "stackd.h"\nint main(void) { return stackd_version() < STACKD_VERSION; }\n'
+compiles(ALONE, "clang", "-std=c11", "-x", "c", "-D_GNU_SOURCE")
+compiles(ALONE, "clang++", "-std=c++11", "-x", "c++")
+compiles(page_example(), "clang", "-x", "c")

@@ -5,6 +5,7 @@ and a program and a plugin built out of the tree against what `meson install` ha
 import json
 import os
 import re
+import subprocess
 
 import lab
 
@@ -125,6 +126,29 @@ def guide_plugin():
         return re.search(r"```c\n(/\* aimd\.c \*/.*?)```", f.read(), re.S).group(1)
 
 
+def page_example():
+    """The program that libstackd(3) shows whole."""
+    with open(os.path.join(ROOT, "docs", "libstackd.3.scd"), encoding="utf-8") as f:
+        return re.search(r"```\n(/\* fetch\.c .*?)```", f.read(), re.S).group(1).replace("\\\\", "\\")
+
+
+def fetch_page(net, flags, libdir):
+    with open("fetch.c", "w", encoding="utf-8") as f:
+        f.write(page_example())
+    lab.sh("cc", "-Wall", "-Wextra", "-Werror", *flags("--cflags"), "-o", "fetch", "fetch.c", *flags("--libs"),
+           f"-Wl,-rpath,{libdir}", timeout=60)
+    os.makedirs("www")
+    lab.random_file("www/index.html", 300_000)
+    server = net.peer_spawn("python3", "-u", "-m", "http.server", "-d", "www", "-b", lab.PEER4, "8000")
+    lab.check(lab.wait_for(lambda: "Serving" in server.output()), server.output())
+    with open("got", "wb") as out:
+        done = subprocess.run(["./fetch", lab.PEER4, "8000"], env=dict(os.environ, STACKD_RUNDIR=net.rundir), stdout=out,
+                              stderr=subprocess.PIPE, timeout=60, check=False)
+    lab.check(done.returncode == 0, f"libstackd(3)'s example: {done.stderr}")
+    with open("got", "rb") as got, open("www/index.html", "rb") as page:
+        lab.check(got.read().partition(b"\r\n\r\n")[2] == page.read(), "libstackd(3)'s example: another page")
+
+
 def installed_flags(prefix):
     pc = lab.sh("find", prefix, "-name", "stackd.pc").strip()
     lab.check(pc, "no stackd.pc was installed")
@@ -157,6 +181,7 @@ def test_installed(net):
     kernel = net.peer_spawn("python3", "-c", ECHO, lab.PEER4)
     lab.check(lab.wait_for(lambda: "listening" in kernel.output()), kernel.output())
     echo_client(net, 1_000_000, program)
+    fetch_page(net, flags, libdir)
 
 
 def test(case, driver):

@@ -17,7 +17,8 @@ PATHS = [
 ]
 PATHS += [f"lib*/stackd/plugins/{name}.so" for name in ("gbn", "sr", "textbook", "reno", "sack", "racktlp", "rfc6298",
                                                          "quick", "cubic", "newreno")]
-PAGES = ["man8/stackd.8", "man5/stackd.conf.5", "man1/stackdctl.1", "man1/stackd-run.1", "man1/stackd-lab.1"]
+PAGES = ["man8/stackd.8", "man5/stackd.conf.5", "man1/stackdctl.1", "man1/stackd-run.1", "man1/stackd-lab.1",
+         "man3/libstackd.3"]
 
 
 def main():
