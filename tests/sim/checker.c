@@ -270,19 +270,20 @@ static void sent(struct checker *c, unsigned host, uint64_t now, const struct se
 
 /* --- taken in ------------------------------------------------------------------------------------ */
 
-/* A segment that leaves a gap is to be reported first.  When all of it had come before, it may have been
- * refused then, or not: no rule. */
+/* A segment that leaves a gap is to be reported first, as far as it is in the window.  When all of that
+ * had come before, it may have been refused then, or not: no rule. */
 static void came_newest(struct checker_side *me, int64_t off, int64_t end)
 {
+	int64_t held = end < me->edge_out ? end : me->edge_out;
 	bool is_new = false;
 
-	for (int64_t i = off; i < end; i++)
+	for (int64_t i = off; i < held; i++)
 		is_new |= !(me->came[i] & CAME_BYTE);
-	if (off > me->ack_out && end <= me->edge_out) {
+	if (off > me->ack_out && off < me->edge_out) {
 		me->newest[0] = is_new ? off : 0;
-		me->newest[1] = is_new ? end : 0;
+		me->newest[1] = is_new ? held : 0;
 	}
-	if (!is_new) {
+	if (!is_new && off < held) {
 		me->twice[0] = off;
 		me->twice[1] = end;
 	}

@@ -69,7 +69,8 @@ static void release(struct tamper *t, ns_t due)
 	t->held = NULL;
 }
 
-/* True: one frame stands for both. */
+/* True: one frame stands for both.  The header is the later one's: no sender makes a FIN with an
+ * ACK from before. */
 static bool merge(struct tamper *t, ns_t now, uint8_t *frame, uint32_t len)
 {
 	uint8_t data[65536], out[65536];
@@ -78,12 +79,12 @@ static bool merge(struct tamper *t, ns_t now, uint8_t *frame, uint32_t len)
 	if (!edit_begin(&a, t->held, t->held_len) || !edit_begin(&b, frame, len))
 		return false;
 	if (b.data_len == 0 || get_be32(a.tcp + 4) + a.data_len != get_be32(b.tcp + 4) ||
-	    b.tcp[13] & (SEEN_SYN | SEEN_RST) || t->held_len + b.data_len > t->driver->caps.gso_max)
+	    b.tcp[13] & (SEEN_SYN | SEEN_RST) || len + a.data_len > t->driver->caps.gso_max)
 		return false;
 	memcpy(data, a.data, a.data_len);
 	memcpy(data + a.data_len, b.data, b.data_len);
-	a.tcp[13] |= b.tcp[13] & (SEEN_FIN | SEEN_PSH);
-	len = edit_with_data(&a, data, a.data_len + b.data_len, out);
+	memcpy(b.tcp + 4, a.tcp + 4, 4);
+	len = edit_with_data(&b, data, a.data_len + b.data_len, out);
 	tap_put(t->driver, now, out, len);
 	free(t->held);
 	t->held = NULL;

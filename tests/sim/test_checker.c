@@ -141,6 +141,23 @@ static void rules(void **state)
 	}
 }
 
+/* A peer that isn't watched sends across the right edge: what is in the window came last. */
+static void across_the_edge(void **state)
+{
+	struct line l[] = {HANDSHAKE, {1, 0, A, 20, 20, 0, 300}, {1, 1, A, 0, 0, 0, 300, 0, {20, 40}}, {2, 0, A, 250, 100, 0, 300}, {2, 1, A, 0, 0, 0, 300, 0, {250, 300, 20, 40}}, {3, 1, A, 0, 0, 0, 300, 0, {20, 40, 250, 300}}};
+	struct checker c;
+
+	(void)state;
+	checker_init(&c);
+	memcpy(c.mac, mac, sizeof(mac));
+	c.watched = 2;
+	play(&c, l, array_count(l) - 1, true);
+	assert_string_equal(c.violation, "");
+	play(&c, l + array_count(l) - 1, 1, true);
+	assert_non_null(strstr(c.violation, "came last"));
+	checker_free(&c);
+}
+
 static void liveness(void **state)
 {
 	struct line l[] = {HANDSHAKE, {1, 0, A, 0, 100, 0, 300}, {2, 1, A, 0, 0, 60, 300}};
@@ -161,7 +178,8 @@ static void liveness(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(rules), cmocka_unit_test(liveness)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(rules), cmocka_unit_test(across_the_edge),
+					   cmocka_unit_test(liveness)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
