@@ -356,6 +356,8 @@ void output_keepalive(struct tcp_conn *c);
 bool output_window_shut(const struct tcp_conn *c);
 void output_rst(struct tcp_conn *c);
 void output_challenge(struct tcp_conn *c);
+/* The RST that a segment asks for by what it acknowledges, else by what it says. */
+void output_reset(struct tcp *t, const struct segment *s);
 /* Answers a segment that nobody owns (RFC 9293 3.10.7.1). */
 void output_reject(struct tcp *t, const struct segment *s);
 /* A bare segment outside of any connection. */

@@ -38,7 +38,7 @@ static void refuse(struct tcp_conn *c, enum count_id why)
 static void reset_reply(struct tcp_conn *c, const struct segment *s)
 {
 	if (!(s->flags & SEG_RST))
-		output_reject(c->tcp, s);
+		output_reset(c->tcp, s);
 }
 
 /* --- 3.10.7.3 SYN-SENT STATE ------------------------------------------------------------------ */
@@ -121,9 +121,9 @@ static void take_timestamp(struct tcp_conn *c, const struct segment *s)
 	c->ts_recent_at = c->tcp->now;
 }
 
-/* Table 6: is any of it in the window?  A segment without length may stand at the right edge, where
- * a peer that has used up the window sends its ACKs from; at a closed window the ACK, RST and URG
- * of a probe are still taken (MUST-66). */
+/* Table 6: is any of it in the window?  Of a RST only the number counts (RFC 5961 3.2).  A segment
+ * without length may stand at the right edge, where a peer that has used up the window sends its
+ * ACKs from; at a closed window the ACK, RST and URG of a probe are still taken (MUST-66). */
 static bool acceptable(const struct tcp_conn *c, const struct segment *s)
 {
 	int64_t at = (int64_t)(s->off - c->view.rcv_nxt);
@@ -134,7 +134,7 @@ static bool acceptable(const struct tcp_conn *c, const struct segment *s)
 		at--;
 		len++;
 	}
-	if (len == 0)
+	if (len == 0 || (s->flags & SEG_RST))
 		return at >= 0 && at <= window;
 	if (window <= 0)
 		return at == 0;
@@ -216,11 +216,17 @@ static enum step check_reset(struct tcp_conn *c, const struct segment *s)
 	return STOP;
 }
 
-/* "Fourth, check the SYN bit", with RFC 5961 4.2 */
+/* "Fourth, check the SYN bit", with RFC 5961 4.2.  A passive open goes back to LISTEN: its peer has
+ * begun anew. */
 static enum step check_syn(struct tcp_conn *c, const struct segment *s)
 {
 	if (!(s->flags & SEG_SYN))
 		return GO_ON;
+	if (c->state == TCP_SYN_RECEIVED && c->passive) {
+		refuse(c, COUNT_conn_reset_rx);
+		conn_finish(c, reset_error(c));
+		return STOP;
+	}
 	refuse(c, COUNT_seg_syn_challenged);
 	output_challenge(c);
 	return STOP;

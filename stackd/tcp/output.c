@@ -460,17 +460,11 @@ void output_bare(struct tcp *t, const struct endpoint *local, const struct endpo
 	}
 }
 
-/* RFC 9293 3.10.7.1, CLOSED STATE */
-void output_reject(struct tcp *t, const struct segment *s)
+void output_reset(struct tcp *t, const struct segment *s)
 {
 	struct segment_head h = {
 	    .src_port = s->local.port, .dst_port = s->remote.port, .opt.wscale = SEGMENT_NO_WSCALE};
 
-	if (s->flags & SEG_RST) {
-		count(t->counters, COUNT_seg_rst_no_connection);
-		return;
-	}
-	count(t->counters, COUNT_seg_no_connection);
 	if (s->flags & SEG_ACK) {
 		h.seq = s->ack;
 		h.flags = SEG_RST;
@@ -480,4 +474,15 @@ void output_reject(struct tcp *t, const struct segment *s)
 		h.flags = SEG_RST | SEG_ACK;
 	}
 	output_bare(t, &s->local, &s->remote, &h);
+}
+
+/* RFC 9293 3.10.7.1, CLOSED STATE */
+void output_reject(struct tcp *t, const struct segment *s)
+{
+	if (s->flags & SEG_RST) {
+		count(t->counters, COUNT_seg_rst_no_connection);
+		return;
+	}
+	count(t->counters, COUNT_seg_no_connection);
+	output_reset(t, s);
 }

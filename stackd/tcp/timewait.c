@@ -112,7 +112,7 @@ bool time_wait_input(struct tcp *t, struct time_wait *w, const struct segment *s
 		count(t->counters, COUNT_seg_rst_no_connection);
 		return true;
 	}
-	if ((s->flags & (SEG_SYN | SEG_ACK)) == SEG_SYN && is_newer(w, s)) {
+	if ((s->flags & (SEG_SYN | SEG_ACK | SEG_FIN)) == SEG_SYN && is_newer(w, s)) {
 		count(t->counters, COUNT_conn_time_wait_reused);
 		forget(t, w);
 		return false;

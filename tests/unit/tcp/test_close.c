@@ -314,6 +314,8 @@ static void time_wait_reuse(void **state)
 	talk_expect(&t, ". 2:2(0) ack 2");
 	talk_inject(&t, "S 0:0(0) <mss 1460>"); /* an old one */
 	talk_expect(&t, ". 2:2(0) ack 2");
+	talk_inject(&t, "SF 100:100(0)"); /* no way to begin, so it ends nothing */
+	talk_expect(&t, ". 2:2(0) ack 2");
 	t.conn = NULL;
 	t.closed = false;
 	talk_inject(&t, "S 100:100(0) <mss 1460>"); /* MAY-2: a newer one */

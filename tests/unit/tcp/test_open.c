@@ -144,6 +144,8 @@ static void wrong_ack_in_syn_sent(void **state)
 	talk_inject(&t, "S. 0:0(0) ack 100");
 	talk_expect(&t, "R 100:100(0)");
 	assert_int_equal(talk_state(&t), TCP_SYN_SENT);
+	assert_int_equal(t.counters.n[COUNT_seg_bad_ack], 1);
+	assert_int_equal(t.counters.n[COUNT_seg_no_connection], 0);
 	talk_end(&t);
 }
 
@@ -218,6 +220,29 @@ static void rst_in_syn_received(void **state)
 	assert_int_equal(info.handshakes, 0);
 	talk_inject(&t, ". 1:1(0) ack 1"); /* the old handshake's ACK: no such connection */
 	talk_expect(&t, "R 1:1(0)");
+	talk_end(&t);
+}
+
+/* 3.10.7.4 "fourth": another SYN takes it back to LISTEN too */
+static void syn_in_syn_received(void **state)
+{
+	struct talk t;
+	struct tcp_listener_info info;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	talk_begin(&t);
+	talk_listen(&t, 4);
+	talk_inject(&t, "S 0:0(0) <mss 1460>");
+	talk_expect(&t, "S. 0:0(0) ack 1");
+	talk_inject(&t, "S 100000:100000(0) <mss 1460>"); /* outside the window: an old one? */
+	talk_expect(&t, ". 1:1(0) ack 1");
+	talk_inject(&t, "S 500:500(0) <mss 1460>");
+	talk_nothing(&t);
+	tcp_listener_info(t.listener, &info);
+	assert_int_equal(info.handshakes, 0);
+	talk_inject(&t, "S 500:500(0) <mss 1460>"); /* as its sender does after a time-out */
+	talk_expect(&t, "S. 0:0(0) ack 501");
 	talk_end(&t);
 }
 
@@ -507,6 +532,7 @@ int main(void)
 	    cmocka_unit_test(simultaneous),
 	    cmocka_unit_test(listener_answers),
 	    cmocka_unit_test(rst_in_syn_received),
+	    cmocka_unit_test(syn_in_syn_received),
 	    cmocka_unit_test(resent_syn),
 	    cmocka_unit_test(synack_again_then_gone),
 	    cmocka_unit_test(backlog),

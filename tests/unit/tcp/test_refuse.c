@@ -30,6 +30,9 @@ static void blind_rst(void **state)
 	talk_inject(&t, "R 70000:70000(0)");
 	talk_nothing(&t);
 	assert_int_equal(t.counters.n[COUNT_seg_rst_out_of_window], 1);
+	talk_inject(&t, "R 0:10(10)"); /* its text reaches into the window, its number is below */
+	talk_nothing(&t);
+	assert_int_equal(t.counters.n[COUNT_seg_rst_out_of_window], 2);
 	assert_int_equal(talk_state(&t), TCP_ESTABLISHED);
 	talk_inject(&t, "R. 1:6(5) ack 1"); /* SHLD-2: data in a RST */
 	assert_true(t.closed);
