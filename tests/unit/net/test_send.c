@@ -126,6 +126,51 @@ static void full_sums(void **state)
 	assert_int_equal(get_be16(w->fake[0].record[0].bytes + 20), 0x4000);
 }
 
+static int send_marked(struct world *w, struct net_route *r, const char *dst, uint8_t tos,
+		       uint8_t ttl)
+{
+	static uint8_t buffer[NET_HEADROOM + 20];
+	struct addr d = A(dst);
+	struct net_send s = {.src = &r->src,
+			     .dst = &d,
+			     .l4 = buffer + NET_HEADROOM,
+			     .l4_len = 20,
+			     .tos = tos,
+			     .ttl = ttl};
+
+	put_tcp(buffer + NET_HEADROOM, 80, 4000, 1000, 0);
+	return net_send(w->net, r, &s, w->now);
+}
+
+/* SHLD-22, MUST-49: as they are given, in the fields of both families */
+static void diffserv_and_ttl(void **state)
+{
+	struct world *w = *state;
+	struct net_route r, r6;
+
+	know_peer4(w, "10.0.0.2");
+	know_peer6(w, "fd00::2");
+	route(w, "10.0.0.2", NULL, &r);
+	route(w, "fd00::2", NULL, &r6);
+	for (uint32_t tos = 0; tos < 256; tos++) {
+		const uint8_t *four, *sixth;
+		uint8_t ttl = (uint8_t)(tos | 1);
+
+		world_quiet(w);
+		assert_int_equal(send_marked(w, &r, "10.0.0.2", (uint8_t)tos, ttl), 0);
+		assert_int_equal(send_marked(w, &r6, "fd00::2", (uint8_t)tos, ttl), 0);
+		world_pass(w, 0);
+		assert_int_equal(w->fake[0].count, 2);
+		four = w->fake[0].record[0].bytes + 14;
+		sixth = w->fake[0].record[1].bytes + 14;
+		assert_int_equal(four[1], tos);
+		assert_int_equal(four[8], ttl);
+		assert_int_equal(get_be16(sixth) >> 4 & 0xff, tos);
+		assert_int_equal(sixth[7], ttl);
+		assert_sums(&w->fake[0].record[0]);
+	}
+}
+
 static void partial_sums_and_gso(void **state)
 {
 	struct world *w = world_make(&(struct world_options){.tx_csum = true, .gso_max = 65535});
@@ -239,6 +284,7 @@ int main(void)
 	    T(refused),
 	    T(path_mtu),
 	    T(full_sums),
+	    T(diffserv_and_ttl),
 	    cmocka_unit_test(partial_sums_and_gso),
 	    T(driver_is_full),
 	    T(loop),
