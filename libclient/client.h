@@ -6,7 +6,7 @@
  *   guest.c   threads beyond the number of event queues;  crowd.c  epoll instances beyond it
  *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
- * listen, accept, shutdown stream.c  the byte rings: recv, send zerocopy.c  reserve and commit,
+ * listen, accept, shutdown;  both.c  the kernel's half of a listener;  stream.c  the byte rings: recv, send zerocopy.c  reserve and commit,
  * peek and consume, sendfile;  splice.c  pipes urgent.c  the urgent byte ready.c   what poll would
  * say of a socket;  option.c  options, ioctl, fcntl wait.c    a thread that waits for one socket;
  * poll.c  poll and select epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c
@@ -114,6 +114,8 @@ struct ofd {
 	uint32_t bind_flags;
 	bool unconnected; /* a connect has failed and said so: as new, but for what bind gave it */
 	bool kernel_only; /* an option was set that the stack can't honour */
+	bool both;        /* bound in the kernel too: both.c */
+	_Atomic int beside; /* a copy of the kernel's half that listens; -1: none */
 	int domain;
 	uint64_t inode; /* of the kernel socket behind it: what it is called in a program to come */
 	struct ofd *next_free;
@@ -153,6 +155,10 @@ struct epitem {
 	epoll_data_t data;
 	bool kernel; /* registered in the kernel's epoll too: the socket is still the kernel's */
 	bool queued; /* on the ready list */
+	bool beside; /* the kernel watches the listener's other half */
+	bool first_edge_known;
+	uint64_t edges; /* that it has told of */
+	struct epitem *next_beside;
 	struct news told;
 	struct watch *watch;
 	struct epitem *next_of_sock;
@@ -161,7 +167,7 @@ struct epitem {
 
 struct epoll {
 	_Atomic uint32_t lock;
-	int fd;     /* the number it was made with */
+	int fd;     /* the number it was last changed by */
 	int around; /* in a forked child: its own instance around the one it shares; else -1 */
 	_Atomic bool inside_left; /* the shared one may still have something of the program's */
 	bool inherited;           /* the kernel's instance also has the parent's marks */
@@ -172,6 +178,7 @@ struct epoll {
 	_Atomic(struct evq *) evq; /* NULL: the kernel's epoll does it all */
 	struct epitem **item;      /* by descriptor */
 	int item_count;
+	struct epitem *besides; /* listeners with a kernel's half */
 	struct epitem *ready_head, *ready_tail;
 	_Atomic uint32_t ready_count;
 };
@@ -260,6 +267,8 @@ void crowd_pop(struct evq *);
 
 /* ---- fd.c ---- */
 
+#define FD_NUMBERS (1u << 20) /* Linux's own default limit (fs.nr_open) */
+
 extern _Atomic uint32_t table_lock;
 
 /* The description behind fd with a reference, or NULL: the kernel's alone. */
@@ -296,6 +305,7 @@ bool addr_from(const struct sockaddr *, socklen_t, struct addr *);
 void addr_to(const struct addr *, int domain, struct sockaddr *, socklen_t *);
 /* Loopback, or (to connect to) a wildcard: always the kernel's. */
 bool addr_is_local(const struct addr *, bool for_bind);
+bool addr_is_any(const struct addr *);
 /* The slot's state as the program may see it. */
 uint32_t sock_state(const struct ofd *);
 int sock_take_error(struct ofd *);
@@ -312,8 +322,6 @@ void sock_place(struct ofd *, struct attach *, struct region *, uint32_t slot);
 void sock_release(struct ofd *); /* the last reference has gone */
 void sock_request(const struct ofd *, struct stackd_request *, uint32_t type);
 void sock_accepted(struct ofd *, const struct ofd *listener, uint32_t slot);
-bool accept_pending(const struct ofd *);
-uint64_t accept_tail(const struct ofd *); /* connections that have come to a listener so far */
 /* Gives a candidate a slot: from now on it is a stack socket.  0 or an errno. */
 int sock_adopt(struct ofd *, struct attach *);
 /* Another slot, as after socket and bind: for the connect after one that failed. */
@@ -322,6 +330,28 @@ int sock_disconnect(struct ofd *); /* the same at once, and the connection is re
 int sock_bind(struct ofd *,
 	      struct addr *); /* with bind_flags; fills the port in.  0 or an errno. */
 int sock_fail(int error);     /* -1 with errno set, or 0 */
+
+/* ---- connect.c ---- */
+
+bool accept_pending(const struct ofd *);
+uint64_t accept_tail(const struct ofd *); /* connections that have come to a listener so far */
+
+/* ---- both.c ---- */
+
+/* After bind in the stack; any_port: another one will do.  0 or an errno, and nothing is bound. */
+int both_bind(struct ofd *, int fd, bool any_port);
+int both_listen(struct ofd *, int fd, int backlog); /* 0 or an errno */
+void both_shutdown(const struct ofd *, int how);
+void both_inherit(struct ofd *, int fd);
+void both_release(struct ofd *);
+bool both_pending(const struct ofd *);
+/* The new descriptor or -errno; -EAGAIN also where there is no such half. */
+int both_accept(const struct ofd *, struct sockaddr *, socklen_t *, int flags);
+int both_watch(struct epitem *); /* 0 or an errno */
+void both_unwatch(struct epitem *);
+void both_forget(struct epoll *);
+/* Is this event a mark of such a half?  Then its listeners are on the ready list. */
+bool both_heard(struct epoll *, const struct epoll_event *);
 
 /* ---- stream.c ---- */
 
@@ -431,6 +461,7 @@ void option_hand_on(const struct ofd *listener, int from, int to);
 void epoll_sock_gone(struct ofd *);    /* table_lock is held */
 void epoll_sock_migrate(struct ofd *); /* a candidate has become a stack socket */
 void epoll_sock_kernel(struct ofd *);  /* or the kernel's */
+void epoll_sock_both(struct ofd *);    /* it listens in the kernel too */
 void epoll_release(struct ofd *);
 void epoll_nested(struct ofd *, int fd);
 void epoll_forked(struct ofd *);
@@ -443,7 +474,11 @@ void epoll_wake(struct epitem *); /* table_lock is held */
 void epoll_ready_add(struct epitem *);
 void epoll_ready_remove(struct epitem *);
 void epoll_kick(struct epoll *);   /* wakes who sleeps in it */
-extern const char epoll_marker[3]; /* [0] our event queue, [1] the daemon, [2] the one inside */
+/* What our own registrations in the kernel's epoll are known by: an address that no program has.
+ * [0] our event queue, [1] the daemon, [2] the one inside; then a listener's kernel half, by its
+ * descriptor. */
+#define EPOLL_MARKS 3
+extern char epoll_marker[EPOLL_MARKS + FD_NUMBERS];
 
 /* ---- exec.c ---- */
 
@@ -467,7 +502,7 @@ struct luggage {
 	uint64_t inode;
 	uint32_t region, slot, gen;
 	int32_t domain;
-	bool listening, connect_posted, connect_pending, bound, accepted, nonblock, unconnected;
+	bool listening, connect_posted, connect_pending, bound, accepted, nonblock, unconnected, both;
 	uint32_t bind_flags;
 	int32_t error;
 	struct addr local;

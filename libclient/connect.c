@@ -78,9 +78,10 @@ static int bind_stack(struct ofd *o, int fd, const struct addr *a)
 		return error;
 	o->bound = true;
 	o->local = asked;
-	if (o->domain == AF_INET6)
+	error = both_bind(o, fd, a->port == 0);
+	if (!error && o->domain == AF_INET6)
 		option_bound(o);
-	return 0;
+	return error;
 }
 
 int stackd_bind(int fd, const struct sockaddr *sa, socklen_t len)
@@ -124,7 +125,7 @@ static int back_to_kernel(struct ofd *o, int fd)
 	addr_to(&o->local, o->domain, (struct sockaddr *)&ss, &len);
 	sock_release(o);
 	atomic_store(&o->mode, MODE_KERNEL);
-	if (o->bound && LIBC->bind(fd, (struct sockaddr *)&ss, len) < 0)
+	if (o->bound && !o->both && LIBC->bind(fd, (struct sockaddr *)&ss, len) < 0)
 		return errno;
 	fd_forget(fd);
 	return 0;
@@ -278,14 +279,20 @@ static int listen_stack(struct ofd *o, int fd, int backlog)
 		if (error)
 			return error;
 	}
+	error = both_listen(o, fd, backlog);
+	if (error)
+		return error;
 	sock_request(o, &q, STACKD_REQ_LISTEN);
 	q.arg = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog;
 	error = attach_request(o->attach, &q, &r, -1);
-	if (!error) {
-		o->listening = true;
-		__atomic_and_fetch(&o->sock->client_word, ~(uint32_t)3, __ATOMIC_SEQ_CST);
-	}
-	return error;
+	if (error && !o->listening)
+		both_shutdown(o, SHUT_RDWR);
+	if (error)
+		return error;
+	o->listening = true;
+	__atomic_and_fetch(&o->sock->client_word, ~(uint32_t)3, __ATOMIC_SEQ_CST);
+	epoll_sock_both(o);
+	return 0;
 }
 
 int stackd_listen(int fd, int backlog)
@@ -391,7 +398,23 @@ static int accept_one(const struct ofd *listener, int from, int flags)
 	return fd_install(fd, o) ? fd : -EMFILE;
 }
 
-static int accept_stack(struct ofd *o, int fd, int flags)
+/* Of a listener with two halves each is the first to be asked now and then. */
+static int accept_any(const struct ofd *o, int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	static _Thread_local uint32_t turn __attribute__((tls_model("initial-exec")));
+	bool kernel_first = o->both && turn++ & 1;
+	int r = -EAGAIN;
+
+	if (kernel_first)
+		r = both_accept(o, sa, len, flags);
+	while (r == -EAGAIN && accept_pending(o)) /* another thread may be faster */
+		r = accept_one(o, fd, flags);
+	if (r == -EAGAIN && !kernel_first)
+		r = both_accept(o, sa, len, flags);
+	return r;
+}
+
+static int accept_wait(struct ofd *o, int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
 	int64_t deadline = wait_deadline(o->rcvtimeo_ns);
 
@@ -402,12 +425,9 @@ static int accept_stack(struct ofd *o, int fd, int flags)
 			return -EINVAL;
 		if (attach_is_dead(o->attach))
 			return -ECONNABORTED;
-		if (accept_pending(o)) {
-			r = accept_one(o, fd, flags);
-			if (r != -EAGAIN)
-				return r;
-			continue; /* another thread was faster */
-		}
+		r = accept_any(o, fd, sa, len, flags);
+		if (r != -EAGAIN)
+			return r;
 		if (o->nonblock)
 			return attach_glance(o->attach) ? -ECONNABORTED : -EAGAIN;
 		r = wait_for(o, STACKD_IN, ready_accept, o->rcvtimeo_ns, deadline);
@@ -428,7 +448,7 @@ int stackd_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		r = -EINVAL;
 	else
-		r = accept_stack(o, fd, flags);
+		r = accept_wait(o, fd, sa, len, flags);
 	fd_put(o);
 	if (r < 0)
 		return sock_fail(-r);
@@ -467,6 +487,7 @@ static int shutdown_stack(struct ofd *o, int how)
 	if (state == STACKD_SOCK_OPEN || state == STACKD_SOCK_CLOSED)
 		return ENOTCONN;
 	queue_post(o, STACKD_OP_SHUTDOWN, 0, how, 0);
+	both_shutdown(o, how);
 	queue_wake(o);
 	return 0;
 }

@@ -15,8 +15,6 @@
 #define BESIDE_EXCLUSIVE                                                                           \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
-const char epoll_marker[3];
-
 /* ---- the ready list ---- */
 
 void epoll_ready_add(struct epitem *it)
@@ -77,13 +75,13 @@ void epoll_wake(struct epitem *it)
 static int register_marks(int epfd, struct evq *e)
 {
 	struct epoll_event ev = {.events = EPOLLIN,
-				 .data.ptr = (void *)(uintptr_t)&epoll_marker[0]};
+				 .data.ptr = &epoll_marker[0]};
 
 	if (LIBC->epoll_ctl(epfd, EPOLL_CTL_ADD, e->fd, &ev) < 0 && errno != EEXIST)
 		return errno;
 	if (crowd_register(e, epfd, &ev))
 		return errno;
-	ev = (struct epoll_event){.data.ptr = (void *)(uintptr_t)&epoll_marker[1]};
+	ev = (struct epoll_event){.data.ptr = &epoll_marker[1]};
 	if (LIBC->epoll_ctl(epfd, EPOLL_CTL_ADD, e->attach->conn, &ev) < 0 && errno != EEXIST)
 		return errno;
 	return 0;
@@ -93,7 +91,7 @@ static int make_around(struct epoll *ep, int epfd)
 {
 	/* by edges: the parent may leave its marks ready for as long as it likes */
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET,
-				 .data.ptr = (void *)(uintptr_t)&epoll_marker[2]};
+				 .data.ptr = &epoll_marker[2]};
 	int fd = LIBC->epoll_create1(EPOLL_CLOEXEC);
 
 	if (fd < 0)
@@ -222,6 +220,7 @@ static void item_free(struct epitem *it)
 
 	if (it->watch)
 		watch_remove(it->watch);
+	both_unwatch(it);
 	epoll_ready_remove(it);
 	while (*p != it)
 		p = &(*p)->next_of_sock;
@@ -245,6 +244,7 @@ static int watch_item(struct epitem *it)
 {
 	uint32_t interest = ready_interest(it->events);
 	struct evq *e = atomic_load(&it->epoll->evq);
+	int error;
 
 	if (!e || e->attach != it->ofd->attach || attach_is_dead(e->attach)) {
 		epoll_ready_add(it); /* its daemon has gone: it is ready, with an error */
@@ -256,8 +256,10 @@ static int watch_item(struct epitem *it)
 		it->watch = watch_add(it->ofd, evq_known(e), it, interest);
 	if (!it->watch)
 		return ENOSPC;
-	look(it);
-	return 0;
+	error = both_watch(it);
+	if (!error)
+		look(it);
+	return error;
 }
 
 static int item_set(struct epitem *it, const struct epoll_event *ev)
@@ -304,12 +306,14 @@ static int ctl_change(struct epoll *ep, struct ofd *o, int op, int fd, const str
 	return item_set(it, ev);
 }
 
-static int ctl(struct epoll *ep, struct ofd *o, int op, int fd, const struct epoll_event *ev)
+static int ctl(struct epoll *ep, int epfd, struct ofd *o, int op, int fd,
+	       const struct epoll_event *ev)
 {
 	int error;
 
 	lock_take(&table_lock);
 	lock_take(&ep->lock);
+	ep->fd = epfd;
 	if (op == EPOLL_CTL_ADD)
 		error = ctl_add(ep, o, fd, ev);
 	else
@@ -332,7 +336,7 @@ static int ctl_stack(struct epoll *ep, int epfd, struct ofd *o, int op, int fd,
 		epoll_revive(ep, epfd);
 	if (op == EPOLL_CTL_ADD && !attach_is_dead(o->attach))
 		error = epoll_prepare(ep, o->attach, epfd);
-	return error ? error : ctl(ep, o, op, fd, ev);
+	return error ? error : ctl(ep, epfd, o, op, fd, ev);
 }
 
 static int ctl_kernel(struct epoll *ep, int epfd, struct ofd *o, int op, int fd,
@@ -344,7 +348,7 @@ static int ctl_kernel(struct epoll *ep, int epfd, struct ofd *o, int op, int fd,
 		return errno;
 	/* a candidate is noted too: it moves to us when its address decides so */
 	if (o && o->kind == KIND_SOCKET && o->mode == MODE_CANDIDATE)
-		ctl(ep, o, op, fd, ev);
+		ctl(ep, epfd, o, op, fd, ev);
 	if (op == EPOLL_CTL_ADD)
 		atomic_fetch_add(&ep->kernel_items, 1);
 	else if (op == EPOLL_CTL_DEL && atomic_load(&ep->kernel_items))
@@ -385,6 +389,17 @@ void epoll_sock_kernel(struct ofd *o)
 {
 	lock_take(&table_lock);
 	epoll_sock_gone(o);
+	lock_drop(&table_lock);
+}
+
+void epoll_sock_both(struct ofd *o)
+{
+	lock_take(&table_lock);
+	for (struct epitem *it = o->items; it; it = it->next_of_sock) {
+		lock_take(&it->epoll->lock);
+		both_watch(it);
+		lock_drop(&it->epoll->lock);
+	}
 	lock_drop(&table_lock);
 }
 
@@ -436,6 +451,7 @@ void epoll_release(struct ofd *o)
 		return;
 	lock_take(&table_lock);
 	lock_take(&ep->lock);
+	both_forget(ep);
 	for (int fd = 0; fd < ep->item_count; fd++)
 		if (ep->item[fd])
 			item_free(ep->item[fd]);
@@ -466,6 +482,7 @@ void epoll_forked(struct ofd *o)
 	if (!atomic_load(&ep->evq))
 		return;
 	ep->inherited = true;
+	both_forget(ep);
 	atomic_store(&ep->evq, NULL);
 	for (int fd = 0; fd < ep->item_count; fd++)
 		if (ep->item[fd])

@@ -46,6 +46,7 @@ static bool harvest_one(struct epitem *it, struct epoll_event *out)
 	if (!(it->events & ~(uint32_t)FLAG_BITS))
 		return false; /* ONESHOT has fired */
 	n = ready_news(it->ofd, it->events);
+	n.in += it->edges;
 	if (!n.bits || ((it->events & EPOLLET) && is_old(&n, &it->told)))
 		return false;
 	it->told = n;
@@ -118,7 +119,7 @@ static int filter(struct wait_call *c, struct epoll_event *ev, int n, bool own, 
 			awake(atomic_load(&c->ep->evq));
 		else if (is_mark(&ev[i], 1) && own)
 			daemon_gone(c->ep, c->epfd);
-		else if (!is_mark(&ev[i], 0) && !is_mark(&ev[i], 1))
+		else if (!is_mark(&ev[i], 0) && !is_mark(&ev[i], 1) && !both_heard(c->ep, &ev[i]))
 			ev[kept++] = ev[i];
 	}
 	return kept;

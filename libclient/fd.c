@@ -16,7 +16,6 @@
 
 #include "stackd.h"
 
-#define TABLE_SIZE     (1u << 20) /* Linux's own default limit (fs.nr_open) */
 #define OFD_SLAB       256
 #define INTERNAL_FDS   64 /* how far below the limit our own ones begin */
 #define INTERNAL_FIRST (1 << 19)
@@ -43,12 +42,12 @@ static _Atomic(struct ofd *) *table_get(void)
 
 	if (t)
 		return t;
-	m = mmap(NULL, TABLE_SIZE * sizeof(*t), PROT_READ | PROT_WRITE,
+	m = mmap(NULL, FD_NUMBERS * sizeof(*t), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m == MAP_FAILED)
 		return NULL;
 	if (!atomic_compare_exchange_strong(&table, &none, m)) {
-		munmap(m, TABLE_SIZE * sizeof(*t));
+		munmap(m, FD_NUMBERS * sizeof(*t));
 		return none;
 	}
 	fd_process_changed();
@@ -60,7 +59,7 @@ static inline struct ofd *peek(int fd)
 {
 	_Atomic(struct ofd *) *t = atomic_load_explicit(&table, memory_order_acquire);
 
-	if (!t || (uint32_t)fd >= TABLE_SIZE)
+	if (!t || (uint32_t)fd >= FD_NUMBERS)
 		return NULL;
 	return atomic_load_explicit(&t[fd], memory_order_acquire);
 }
@@ -69,7 +68,7 @@ static struct ofd *swap(int fd, struct ofd *o)
 {
 	_Atomic(struct ofd *) *t = table_get();
 
-	if (!t || (uint32_t)fd >= TABLE_SIZE)
+	if (!t || (uint32_t)fd >= FD_NUMBERS)
 		return NULL;
 	for (int was = top; o && was < fd;)
 		if (atomic_compare_exchange_weak(&top, &was, fd))
@@ -161,7 +160,8 @@ static void ofd_clear(struct ofd *o, enum kind kind)
 	atomic_store(&o->mode, MODE_CANDIDATE);
 	atomic_store(&o->nonblock, false);
 	o->listening = o->connect_posted = o->connect_pending = o->bound = o->accepted = false;
-	o->kernel_only = o->unconnected = false;
+	o->kernel_only = o->unconnected = o->both = false;
+	atomic_store(&o->beside, -1);
 	atomic_store(&o->error, 0);
 	o->linger = -1;
 	o->rcvlowat = 1;
@@ -222,7 +222,7 @@ void fd_each_with(void (*visit)(struct ofd *, void *), void *arg)
 
 bool fd_install(int fd, struct ofd *o)
 {
-	if (!table_get() || (uint32_t)fd >= TABLE_SIZE) {
+	if (!table_get() || (uint32_t)fd >= FD_NUMBERS) {
 		fd_put(o);
 		return false;
 	}
@@ -271,14 +271,29 @@ void fd_internal_close(int fd)
 	LIBC->close(fd);
 }
 
-/* In a forked child: the parent's connection, kicks and queues are not for it. */
+static void unmark_beside(struct ofd *o)
+{
+	if (atomic_load(&o->beside) >= 0)
+		swap(atomic_load(&o->beside), NULL);
+}
+
+static void mark_beside(struct ofd *o)
+{
+	if (atomic_load(&o->beside) >= 0)
+		swap(atomic_load(&o->beside), &internal);
+}
+
+/* In a forked child: the parent's connection, kicks and queues are not for it; the kernel's halves
+ * of its listeners are. */
 void fd_internal_close_all(void)
 {
 	int end = atomic_load(&top);
 
+	fd_each(unmark_beside);
 	for (int fd = 0; fd <= end; fd++)
 		if (peek(fd) == &internal)
 			fd_internal_close(fd);
+	fd_each(mark_beside);
 }
 
 /* ---- vfork ---- */
@@ -384,12 +399,12 @@ static unsigned int next_used(unsigned int first, unsigned int last, bool intern
 
 	while (first <= last && first <= end && !used((int)first, internal_only))
 		first++;
-	return first <= end ? first : TABLE_SIZE;
+	return first <= end ? first : FD_NUMBERS;
 }
 
 static void forget_range(unsigned int first, unsigned int last)
 {
-	for (unsigned int fd = next_used(first, last, false); fd <= last && fd < TABLE_SIZE;
+	for (unsigned int fd = next_used(first, last, false); fd <= last && fd < FD_NUMBERS;
 	     fd = next_used(fd + 1, last, false))
 		if (peek((int)fd) != &internal)
 			fd_put(swap((int)fd, NULL));
@@ -404,10 +419,10 @@ int fd_close_range(unsigned int first, unsigned int last, int flags)
 		return LIBC->close_range(first, last, flags);
 	if (!fd_in_foreign_process())
 		forget_range(first, last);
-	while (fd <= last && fd < TABLE_SIZE) {
+	while (fd <= last && fd < FD_NUMBERS) {
 		unsigned int keep = next_used(fd, last, true);
 
-		if (keep > last || keep >= TABLE_SIZE)
+		if (keep > last || keep >= FD_NUMBERS)
 			break;
 		if (keep > fd && LIBC->close_range(fd, keep - 1, flags) < 0)
 			return -1;

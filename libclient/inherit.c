@@ -24,6 +24,7 @@ void luggage_pack(const struct ofd *o, struct luggage *l)
 	l->accepted = o->accepted;
 	l->nonblock = o->nonblock;
 	l->unconnected = o->unconnected;
+	l->both = o->both;
 	l->bind_flags = o->bind_flags;
 	l->error = atomic_load(&o->error);
 	l->local = o->local;
@@ -113,6 +114,7 @@ static bool claim(int fd, void *arg)
 		if (e->luggage[i].inode == inode && e->ofd[i]) {
 			atomic_fetch_add(&e->ofd[i]->refs, 1);
 			fd_install(fd, e->ofd[i]);
+			both_inherit(e->ofd[i], fd);
 		}
 	return true;
 }
@@ -120,7 +122,8 @@ static bool claim(int fd, void *arg)
 static void take_up(struct estate *e, struct attach *a)
 {
 	for (uint32_t i = 0; i < e->head.count; i++)
-		e->ofd[i] = luggage_unpack(&e->luggage[i], a);
+		if ((e->ofd[i] = luggage_unpack(&e->luggage[i], a)))
+			e->ofd[i]->both = e->luggage[i].both; /* what is passed otherwise has another kernel socket */
 	fd_each_open(claim, e);
 	for (uint32_t i = 0; i < e->head.count; i++) {
 		if (e->ofd[i] && atomic_load(&e->ofd[i]->refs) == 1)

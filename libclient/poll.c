@@ -51,10 +51,11 @@ static void open_call(struct call *c)
 		c->ofd[i] = o;
 		c->kernel[i] = c->fds[i];
 		c->kernel[i].revents = 0;
-		if (o)
-			c->kernel[i].fd = -1;
-		else if (c->fds[i].fd >= 0)
-			c->kernel_count++;
+		if (o) { /* of a listener there may be a kernel's half */
+			c->kernel[i].fd = atomic_load(&o->beside);
+			c->kernel[i].events &= POLLIN | POLLRDNORM;
+		}
+		c->kernel_count += c->kernel[i].fd >= 0;
 		if (o && !attach_is_dead(o->attach))
 			c->attach = o->attach;
 	}

@@ -57,7 +57,7 @@ uint32_t ready_bits(struct ofd *o, uint32_t want)
 		bits = connected_bits(o, want);
 		break;
 	case STACKD_SOCK_LISTENING:
-		bits = accept_pending(o) ? POLLIN | POLLRDNORM : 0;
+		bits = accept_pending(o) || both_pending(o) ? POLLIN | POLLRDNORM : 0;
 		if (sock_shut(o) & 1)
 			bits = POLLOUT | POLLWRNORM | POLLHUP;
 		break;
@@ -124,7 +124,7 @@ bool ready_writable(struct ofd *o)
 
 bool ready_accept(struct ofd *o)
 {
-	return accept_pending(o) || (sock_shut(o) & 1) || attach_is_dead(o->attach);
+	return accept_pending(o) || both_pending(o) || (sock_shut(o) & 1) || attach_is_dead(o->attach);
 }
 
 bool ready_connected(struct ofd *o)

@@ -94,6 +94,11 @@ static bool is_loopback(const uint8_t a[16])
 	return !memcmp(a, v6, 16) || !memcmp(a, v4, 13);
 }
 
+bool addr_is_any(const struct addr *a)
+{
+	return is_any(a->byte);
+}
+
 bool addr_is_local(const struct addr *a, bool for_bind)
 {
 	return is_loopback(a->byte) || (!for_bind && is_any(a->byte));
@@ -380,6 +385,7 @@ void sock_release(struct ofd *o)
 		while (o->watches)
 			watch_remove(o->watches);
 	lock_drop(&table_lock);
+	both_release(o);
 	if (o->mode != MODE_STACK || attach_is_dead(o->attach))
 		return;
 	if (o->linger > 0 && !o->nonblock && !o->listening)

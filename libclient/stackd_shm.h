@@ -48,7 +48,7 @@ struct stackd_board {
 	uint32_t version, shards;
 	uint64_t spin_ns; /* how long a client may look before it sleeps */
 	uint32_t route_count;
-	uint32_t pad;
+	uint32_t listen_both; /* 1: who listens on a wildcard does so in the kernel as well */
 	struct stackd_route route[STACKD_ROUTES_MAX];
 	struct stackd_board_shard shard[STACKD_SHARDS_MAX];
 };

@@ -174,23 +174,25 @@ int wait_ppoll(struct pollfd *p, nfds_t n, const struct timespec *t, const sigse
 }
 
 /* 0 awake, EAGAIN the deadline has passed, EINTR. */
-static int sleep_on(struct evq *e, int64_t deadline)
+static int sleep_on(struct evq *e, int beside, int64_t deadline)
 {
-	struct pollfd p[2] = {{.fd = evq_sleeps_on(e), .events = POLLIN}, {.fd = e->attach->conn}};
+	struct pollfd p[3] = {{.fd = evq_sleeps_on(e), .events = POLLIN}, {.fd = beside, .events = POLLIN}};
+	nfds_t last = beside >= 0 ? 2 : 1;
 	int64_t start = clock_now(), left = deadline < 0 ? 0 : deadline - start;
 	struct timespec t = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
 	int n;
 
 	if (left < 0)
 		return EAGAIN;
-	n = wait_ppoll(p, 2, deadline < 0 ? NULL : &t, NULL);
+	p[last] = (struct pollfd){.fd = e->attach->conn};
+	n = wait_ppoll(p, last + 1, deadline < 0 ? NULL : &t, NULL);
 	if (n < 0)
 		return errno == EINTR ? EINTR : 0;
 	if (n == 0)
 		return EAGAIN;
 	if (p[0].revents)
 		evq_drain(e);
-	if (p[1].revents)
+	if (p[last].revents)
 		attach_check(e->attach);
 	wait_slept(e, clock_now() - start);
 	return 0;
@@ -231,7 +233,7 @@ static int sleep_until_ready(struct evq *e, struct question *q, int64_t deadline
 		evq_arm(e);
 		evq_pop(e, NULL);
 		if (!answer(q))
-			r = sleep_on(e, deadline);
+			r = sleep_on(e, atomic_load(&q->ofd->beside), deadline);
 		evq_disarm(e);
 		if (answer(q))
 			return 0;

@@ -48,12 +48,15 @@ int config_get(const struct config *, const struct plugins *, const char *path, 
 
 /* --- typed views ------------------------------------------------------------------------------ */
 
+enum config_listen { CONFIG_LISTEN_STACK, CONFIG_LISTEN_BOTH };
+
 struct config_daemon {
 	uint64_t shards;
 	ns_t spin_ns;
 	char rundir[KEY_TEXT_MAX];
 	char plugin_dir[KEY_TEXT_MAX]; /* never empty */
 	int log_level;		       /* enum log_level */
+	int listen;		       /* enum config_listen */
 	bool debug;		       /* assert on what plugins do wrong */
 	uint64_t connections_max, sockets_per_client, client_receive_ring, client_send_ring;
 	uint64_t clients_per_user, rule_sets_per_user;

@@ -23,6 +23,9 @@ static const struct key stackd_keys[] = {
     {"allow", KEY_TEXT, STACKD(allow_text), "uid:0", NULL, NULL, NULL,
      "who may attach and control: uid:NAME gid:NAME, names or numbers; root and the daemon's user "
      "always may"},
+    {"listen", KEY_CHOICE, STACKD(listen), "stack", NULL, NULL, "stack|both",
+     "where a program's listener on a wildcard (0.0.0.0, ::) listens: at stackd's addresses, or at "
+     "both these and the kernel's"},
     {"plugin_dir", KEY_TEXT, STACKD(plugin_dir), "", NULL, NULL, NULL,
      "folder of the plugins; empty: the one that was built or installed with this stackd"},
     {"log_level", KEY_CHOICE, STACKD(log_level), "info", NULL, NULL, "error|warning|info|debug",

@@ -285,6 +285,7 @@ static int prepare(struct daemon *d, char error[static CONFIG_ERROR_MAX])
 	if (!d->board)
 		return -ENOMEM;
 	d->board->shards = d->shard_count;
+	d->board->listen_both = d->settings.listen == CONFIG_LISTEN_BOTH;
 	d->board->spin_ns = d->settings.spin_ns;
 	if (d->board->spin_ns > CLIENT_SPIN_MAX_NS)
 		d->board->spin_ns = CLIENT_SPIN_MAX_NS;

@@ -296,6 +296,8 @@ int main(int argc, char **argv)
 		return 2;
 	signal(SIGPIPE, SIG_IGN);
 	make_board();
+	if (getenv("FAKE_FIRST_PORT"))
+		next_port = (uint16_t)atoi(getenv("FAKE_FIRST_PORT"));
 	listen_fd = serve_unix(argv[1]);
 	puts("ready");
 	fflush(stdout);

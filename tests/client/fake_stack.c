@@ -50,6 +50,7 @@ void make_board(void)
 	b->version = STACKD_SHM_VERSION;
 	b->shards = 1;
 	b->spin_ns = 2000;
+	b->listen_both = getenv("FAKE_LISTEN_BOTH") != NULL;
 	memcpy(b->route[0].addr, own4, 16);
 	memcpy(b->route[1].addr, net4, 16);
 	memcpy(b->route[2].addr, own6, 16);

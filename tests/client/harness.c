@@ -2,7 +2,10 @@
 #include "harness.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,6 +65,27 @@ int harness_run(void (*fn)(void), unsigned int seconds)
 	unlink(path);
 	rmdir(dir);
 	return status;
+}
+
+static void loopback_up(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK(fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0 && close(fd) == 0);
+}
+
+uint16_t harness_listens_on_both(void)
+{
+	uint16_t first = (uint16_t)(10000 + getpid() % 220 * 100); /* below the kernel's own choices */
+	char text[8];
+
+	if (unshare(CLONE_NEWNET) == 0)
+		loopback_up();
+	snprintf(text, sizeof(text), "%u", first);
+	setenv("FAKE_FIRST_PORT", text, 1);
+	setenv("FAKE_LISTEN_BOTH", "1", 1);
+	return first;
 }
 
 struct sockaddr_in own_addr(uint16_t port)

@@ -38,4 +38,8 @@ int harness_run(void (*fn)(void), unsigned int seconds);
 
 struct sockaddr_in own_addr(uint16_t port); /* 10.77.0.1 */
 int64_t now_ms(void);
+
+/* For tests that listen in the kernel too: `listen = both`, and ports that no test beside this one
+ * has; for root a network of its own.  The first port of the daemon's choice. */
+uint16_t harness_listens_on_both(void);
 #endif

@@ -150,6 +150,34 @@ static void test_wait_server(void)
 	reap(0);
 }
 
+/* The listener's other half, the kernel's, goes over too. */
+static void test_both_halves(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	socklen_t len = sizeof(a);
+	int l, c;
+
+	/* the fake daemon's board says `listen = both` */
+	l = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(bind(l, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(l, 4) == 0);
+	CHECK(getsockname(l, (struct sockaddr *)&a, &len) == 0);
+	if (fork() == 0) {
+		CHECK(dup2(l, 3) == 3 && (l == 3 || close(l) == 0));
+		execl(self, self, "wait", (char *)NULL);
+		_exit(9);
+	}
+	CHECK(close(l) == 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(connect(c, (struct sockaddr *)&a, sizeof(a)) == 0);
+	expect_echo(c, "hello");
+	expect_end(c);
+	reap(0);
+	CHECK(close(c) == 0);
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(connect(c, (struct sockaddr *)&a, sizeof(a)) == -1 && errno == ECONNREFUSED);
+}
+
 /* What is close-on-exec ends, what isn't doesn't; the process stays the same. */
 static void test_cloexec(void)
 {
@@ -325,6 +353,7 @@ static void test_static(void)
 
 TEST(inetd)
 TEST(wait_server)
+TEST(both_halves)
 TEST(cloexec)
 TEST(failed_exec)
 TEST(vfork)
@@ -339,6 +368,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(run_inetd),	   cmocka_unit_test(run_wait_server),
 		cmocka_unit_test(run_cloexec),	   cmocka_unit_test(run_failed_exec),
+		cmocka_unit_test(run_both_halves),
 		cmocka_unit_test(run_vfork),	   cmocka_unit_test(run_spawn),
 		cmocka_unit_test(run_shells),	   cmocka_unit_test(run_static),
 		cmocka_unit_test(run_standard_streams), cmocka_unit_test(run_fdopen),
@@ -348,6 +378,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strlen(argv[1]) && getenv("STACKD_EXEC_TEST"))
 		return started(argv[1]);
 	setenv("STACKD_EXEC_TEST", "1", 1);
+	harness_listens_on_both();
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
