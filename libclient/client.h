@@ -8,7 +8,7 @@
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
  * listen, accept, shutdown;  both.c  the kernel's half of a listener;  stream.c  the byte rings: recv, send zerocopy.c  reserve and commit,
  * peek and consume, sendfile;  splice.c  pipes urgent.c  the urgent byte ready.c   what poll would
- * say of a socket;  option.c  options, ioctl, fcntl wait.c    a thread that waits for one socket;
+ * say of a socket;  option.c  options;  ioctl.c  ioctl, fcntl wait.c    a thread that waits for one socket;
  * poll.c  poll and select epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c
  * fork, exit exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it
  * up; rights.c  sockets passed over unix sockets
