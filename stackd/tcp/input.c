@@ -216,17 +216,12 @@ static enum step check_reset(struct tcp_conn *c, const struct segment *s)
 	return STOP;
 }
 
-/* "Fourth, check the SYN bit", with RFC 5961 4.2.  A passive open goes back to LISTEN: its peer has
- * begun anew. */
+/* "Fourth, check the SYN bit", with RFC 5961 4.2, in SYN-RECEIVED too: a peer that has really begun
+ * anew answers the challenge with a RST. */
 static enum step check_syn(struct tcp_conn *c, const struct segment *s)
 {
 	if (!(s->flags & SEG_SYN))
 		return GO_ON;
-	if (c->state == TCP_SYN_RECEIVED && c->passive) {
-		refuse(c, COUNT_conn_reset_rx);
-		conn_finish(c, reset_error(c));
-		return STOP;
-	}
 	refuse(c, COUNT_seg_syn_challenged);
 	output_challenge(c);
 	return STOP;

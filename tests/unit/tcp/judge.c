@@ -241,14 +241,10 @@ static void take_reset(struct judge_verdict *v, const struct judge_segment *s)
 			   : ECONNRESET);
 }
 
-/* "Fourth, check the SYN bit" */
+/* "Fourth, check the SYN bit": RFC 5961 4.2, also where a passive open would be "returned to the
+ * LISTEN state" (choice) */
 static void take_syn(struct judge_verdict *v)
 {
-	if (v->after.state == TCP_SYN_RECEIVED && v->after.passive) {
-		refuse(v, COUNT_conn_reset_rx); /* "return this connection to the LISTEN state" */
-		end(v, 0);
-		return;
-	}
 	refuse(v, COUNT_seg_syn_challenged);
 	acknowledge(v);
 }

@@ -223,7 +223,7 @@ static void rst_in_syn_received(void **state)
 	talk_end(&t);
 }
 
-/* 3.10.7.4 "fourth": another SYN takes it back to LISTEN too */
+/* Another SYN does not: it is challenged (RFC 5961 4.2), and who has really begun anew says so. */
 static void syn_in_syn_received(void **state)
 {
 	struct talk t;
@@ -237,11 +237,13 @@ static void syn_in_syn_received(void **state)
 	talk_expect(&t, "S. 0:0(0) ack 1");
 	talk_inject(&t, "S 100000:100000(0) <mss 1460>"); /* outside the window: an old one? */
 	talk_expect(&t, ". 1:1(0) ack 1");
-	talk_inject(&t, "S 500:500(0) <mss 1460>");
-	talk_nothing(&t);
+	talk_inject(&t, "S 500:500(0) <mss 1460>"); /* inside */
+	talk_expect(&t, ". 1:1(0) ack 1");
 	tcp_listener_info(t.listener, &info);
-	assert_int_equal(info.handshakes, 0);
-	talk_inject(&t, "S 500:500(0) <mss 1460>"); /* as its sender does after a time-out */
+	assert_int_equal(info.handshakes, 1);
+	talk_inject(&t, "R 1:1(0)"); /* SEQ=SEG.ACK of the challenge */
+	talk_nothing(&t);
+	talk_inject(&t, "S 500:500(0) <mss 1460>");
 	talk_expect(&t, "S. 0:0(0) ack 501");
 	talk_end(&t);
 }
