@@ -67,23 +67,34 @@ static int known_index(int level, int name)
 
 /* ---- plugins by name ---- */
 
-static int choose(const struct ofd *o, int kind, const char *value)
+/* What is chosen anew comes first; the daemon forgets what isn't said again. */
+static int choose(const struct ofd *o, int kind, const char *value, const char *reno)
 {
 	struct stackd_request q;
 	struct stackd_reply r;
+	size_t n = 0;
 
 	sock_request(o, &q, STACKD_REQ_CHOOSE);
-	snprintf(q.text, sizeof(q.text), "%s=%s", choice_key[kind], value);
+	for (int i = 0; i < 4; i++) {
+		int k = (kind + i) % 4;
+		const char *name = i == 0 ? value : o->choice[k];
+
+		if (!*name)
+			continue;
+		name = k == STACKD_CC && !strcmp(name, "reno") ? reno : name;
+		n += (size_t)snprintf(q.text + n, sizeof(q.text) - n, "%s%s=%s", n ? "\n" : "",
+				      choice_key[k], name);
+	}
 	return attach_request(o->attach, &q, &r, -1);
 }
 
 /* By name; "reno" is the kernel's for ours. */
 static int choose_named(const struct ofd *o, int kind, const char *name)
 {
-	int error = choose(o, kind, name);
+	int error = choose(o, kind, name, "reno");
 
-	if (error && kind == STACKD_CC && !strcmp(name, "reno"))
-		error = choose(o, kind, "newreno");
+	if (error && !strcmp(kind == STACKD_CC ? name : o->choice[STACKD_CC], "reno"))
+		error = choose(o, kind, name, "newreno");
 	return error;
 }
 
@@ -375,9 +386,11 @@ int option_replay(struct ofd *o)
 {
 	int error = 0;
 
-	for (int kind = 0; kind < 4 && !error; kind++)
-		if (o->choice[kind][0])
-			error = choose_named(o, kind, o->choice[kind]);
+	for (int kind = 0; kind < 4; kind++)
+		if (o->choice[kind][0]) {
+			error = choose_named(o, kind, o->choice[kind]); /* and the others */
+			break;
+		}
 	for (uint32_t i = 0; i < o->option_count; i++) {
 		int index = known_index(o->option[i].level, o->option[i].name);
 

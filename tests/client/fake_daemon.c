@@ -139,11 +139,14 @@ static int take(struct client *c, int fd, struct stackd_reply *r)
 static void choose(struct sock *s, const struct stackd_request *q, struct stackd_reply *r)
 {
 	const char *value = strchr(q->text, '=');
+	int len = value ? (int)strcspn(value, "\n") : 0;
+	char name[32];
 
-	if (!value || (strcmp(value, "=cubic") && strcmp(value, "=newreno") && strcmp(value, "=gbn")))
+	snprintf(name, sizeof(name), "%.*s", len, value ? value : "");
+	if (strcmp(name, "=cubic") && strcmp(name, "=newreno") && strcmp(name, "=gbn"))
 		r->error = ENOENT;
 	else
-		snprintf(s->cc, sizeof(s->cc), "%.30s", value + 1);
+		snprintf(s->cc, sizeof(s->cc), "%.30s", name + 1);
 }
 
 static void on_sock(struct client *c, struct sock *s, const struct stackd_request *q,
