@@ -36,28 +36,124 @@ t.join(); print("good")
 """
 
 
-def echo_server(net, program=EXAMPLE):
-    server = net.spawn(program, "-s", net.rundir, "server", lab.STACK4, "7007")
+def echo_server(net, program=EXAMPLE, mode="server", port=7007, options=()):
+    server = net.spawn(program, "-s", net.rundir, *options, mode, lab.STACK4, str(port))
     lab.check(lab.wait_for(lambda: "through stackd" in server.output()), f"does not serve: {server.output()}")
     return server
 
 
 def echo_client(net, size, program=EXAMPLE, options=()):
-    words = [w for o in options for w in ("-o", o)]
-    text = lab.sh(program, "-s", net.rundir, *words, "client", lab.PEER4, "7007", str(size), timeout=100)
-    lab.check(text.startswith("stackd:") and "all as sent" in text, text)
+    text = lab.sh(program, "-s", net.rundir, *options, "-n", str(size), "client", lab.PEER4, "7007", timeout=100)
+    lab.check(text.startswith("stackd") and "all as sent" in text, text)
     print(text.strip())
 
 
-def test_example(net):
-    echo_server(net)
+def echoes(net, *options):
+    server = echo_server(net, options=options)
     clients = [net.peer_spawn("python3", "-c", THERE_AND_BACK, lab.STACK4, str(n)) for n in (1, 100_000, 30_000_000)]
     for c in clients:
         lab.check(c.wait(100) == 0 and "good" in c.output(), c.output())
+    server.popen.terminate()
+    server.popen.wait()
+
+
+def test_example(net):
+    echoes(net)
+    echoes(net, "-z")
     kernel = net.peer_spawn("python3", "-c", ECHO, lab.PEER4)
     lab.check(lab.wait_for(lambda: "listening" in kernel.output()), kernel.output())
     echo_client(net, 100_000_000)
-    echo_client(net, 1000, options=["tcp.recovery=gbn"])
+    echo_client(net, 100_000_000, options=["-z"])
+    echo_client(net, 1000, options=["-o", "tcp.recovery=gbn", "-o", "tcp.cc=newreno"])
+    chosen_plugins(net)
+
+
+def chosen_plugins(net):
+    """By socket; what a listener has chosen is its connections'."""
+    echo_server(net, port=7008, options=["-p", "recovery=gbn", "-p", "rto=linux"])
+    client = net.peer_spawn(EXAMPLE, "-k", "-n", "1G", "rounds", lab.STACK4, "7008")
+    lab.check(lab.wait_for(lambda: net.show("conns", "sport", "7008")["conns"]), client.output())
+    conn = net.show("conns", "-i", "sport", "7008")["conns"][0]
+    lab.check((conn["recovery"], conn["rto_plugin"]) == ("gbn", "linux"), f"not the listener's choice: {conn}")
+    client.popen.kill()
+    done = run_example(net, "-p", "cc=nosuch", "client", lab.PEER4, "7007")
+    lab.check(done.returncode == 1 and "No such file" in done.stderr, f"unknown plugin: {done}")
+
+
+def run_example(net, *words):
+    return subprocess.run([EXAMPLE, *words], env=dict(os.environ, STACKD_RUNDIR=net.rundir), timeout=60, text=True,
+                          capture_output=True, check=False)
+
+
+RATE = (r"(stackd|kernel)( without a copy)?: (\d+) bytes (sent|received) in [\d.]+ s, [\d.]+ Gbit/s, "
+        r"[\d.]+ CPU seconds, all as sent")
+ROUNDS = (r"stackd( without a copy)?: (\d+) rounds of 64 bytes in [\d.]+ s, \d+/s, median ([\d.]+) us, "
+          r"p99 ([\d.]+) us, .*all as sent")
+
+
+def measured(pattern, text):
+    found = re.search(pattern, text)
+    lab.check(found, f"no measurement: {text}")
+    print(found.group(0))
+    return found
+
+
+def bulk_out(net, *options):
+    sink = net.peer_spawn(EXAMPLE, "-k", "sink", lab.PEER4, "7009")
+    lab.check(lab.wait_for(lambda: "through the kernel" in sink.output()), sink.output())
+    done = run_example(net, *options, "-n", "200M", "bulk", lab.PEER4, "7009")
+    lab.check(done.returncode == 0, done.stderr)
+    got = measured(RATE, done.stdout)
+    lab.check(got.group(1, 3, 4) == ("stackd", "200000000", "sent"), done.stdout)
+    lab.check(bool(got.group(2)) == bool(options), done.stdout)
+    lab.check(lab.wait_for(lambda: "received" in sink.output()), sink.output())
+    lab.check(measured(RATE, sink.output()).group(3) == "200000000", sink.output())
+    sink.popen.kill()
+    sink.popen.wait()
+
+
+def bulk_in(net, port, *options):
+    sink = echo_server(net, mode="sink", port=port, options=options)
+    text = net.peer_sh(EXAMPLE, "-k", "-t", "0.5", "bulk", lab.STACK4, str(port))
+    sent = measured(RATE, text).group(3)
+    lab.check(lab.wait_for(lambda: "received" in sink.output()), sink.output())
+    got = measured(RATE, sink.output())
+    lab.check(got.group(1, 3) == ("stackd", sent) and bool(got.group(2)) == bool(options), sink.output())
+
+
+def test_bench(net):
+    """The example as a measure: both directions, both ways of reading and writing, rounds."""
+    for i, options in enumerate(([], ["-z"])):
+        bulk_out(net, *options)
+        bulk_in(net, 7010 + i, *options)
+    echo = net.peer_spawn(EXAMPLE, "-k", "server", lab.PEER4, "7007")
+    lab.check(lab.wait_for(lambda: "through the kernel" in echo.output()), echo.output())
+    for options, rounds in ((["-n", "2K"], 2000), (["-z", "-n", "2K"], 2000), (["-t", "0.2"], 0)):
+        done = run_example(net, *options, "rounds", lab.PEER4, "7007")
+        got = measured(ROUNDS, done.stdout)
+        lab.check(not rounds or int(got.group(2)) == rounds, done.stdout)
+        lab.check(float(got.group(3)) <= float(got.group(4)), done.stdout)
+    bad_words(net)
+
+
+def bad_words(net):
+    wrong = [[], ["client"], ["client", "a"], ["nosuch", "127.0.0.1", "1"], ["-x", "client", "127.0.0.1", "1"],
+             ["client", "127.0.0.1", "1", "more"], ["-n", "0", "client", "127.0.0.1", "1"],
+             ["-n", "1X", "client", "127.0.0.1", "1"], ["-n", "-1", "client", "127.0.0.1", "1"],
+             ["-n", "99999999999G", "client", "127.0.0.1", "1"], ["-n", "1KK", "client", "127.0.0.1", "1"],
+             ["-t", "0", "bulk", "127.0.0.1", "1"], ["-t", "x", "bulk", "127.0.0.1", "1"],
+             ["-t", "1", "-n", "1", "bulk", "127.0.0.1", "1"], ["-t", "1", "client", "127.0.0.1", "1"],
+             ["-n", "1", "server", "127.0.0.1", "1"], ["-l", "2M", "bulk", "127.0.0.1", "1"],
+             ["-k", "-z", "client", "127.0.0.1", "1"], ["-k", "-p", "cc=cubic", "client", "127.0.0.1", "1"],
+             ["-p", "cc", "client", "127.0.0.1", "1"], ["-p", "nosuch=x", "client", "127.0.0.1", "1"],
+             ["-o", "recovery=gbn", "client", "127.0.0.1", "1"]]
+    for words in wrong:
+        done = run_example(net, *words)
+        lab.check(done.returncode == 2 and "usage:" in done.stderr and not done.stdout, f"{words}: {done}")
+    done = run_example(net, "-z", "server", "127.0.0.1", "7011")
+    lab.check(done.returncode == 1 and "the kernel's" in done.stderr, f"-z on loopback: {done}")
+    done = run_example(net, "--help")
+    lab.check(done.returncode == 0 and "usage:" in done.stdout, f"--help: {done}")
 
 
 MORE = """
@@ -141,9 +237,10 @@ def fetch_page(net, flags, libdir):
     lab.random_file("www/index.html", 300_000)
     server = net.peer_spawn("python3", "-u", "-m", "http.server", "-d", "www", "-b", lab.PEER4, "8000")
     lab.check(lab.wait_for(lambda: "Serving" in server.output()), server.output())
+    env = dict(os.environ, STACKD_RUNDIR=net.rundir)
     with open("got", "wb") as out:
-        done = subprocess.run(["./fetch", lab.PEER4, "8000"], env=dict(os.environ, STACKD_RUNDIR=net.rundir), stdout=out,
-                              stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run(["./fetch", lab.PEER4, "8000"], env=env, stdout=out, stderr=subprocess.PIPE, timeout=60,
+                              check=False)
     lab.check(done.returncode == 0, f"libstackd(3)'s example: {done.stderr}")
     with open("got", "rb") as got, open("www/index.html", "rb") as page:
         lab.check(got.read().partition(b"\r\n\r\n")[2] == page.read(), "libstackd(3)'s example: another page")
@@ -165,9 +262,9 @@ def test_installed(net):
     lab.sh("meson", "install", "--no-rebuild", "-C", lab.BUILD, "--destdir", prefix, timeout=60)
     flags = installed_flags(prefix)
     libdir = flags("--variable=libdir")[0]
-    source = os.path.join(ROOT, "libclient", "example", "stackd_echo.c")
-    lab.sh("cc", "-Wall", "-Werror", *flags("--cflags"), "-o", "echo", source, *flags("--libs"), f"-Wl,-rpath,{libdir}",
-           timeout=60)
+    sources = [os.path.join(ROOT, "libclient", "example", name) for name in ("stackd_echo.c", "echo_stream.c")]
+    lab.sh("cc", "-D_GNU_SOURCE", "-Wall", "-Werror", *flags("--cflags"), "-o", "echo", *sources, *flags("--libs"),
+           f"-Wl,-rpath,{libdir}", timeout=60)
     program = os.path.join(lab.TMP, "echo")
     lab.check(prefix in lab.sh("ldd", program), "not linked to the installed library")
     echo_server(net, program)
