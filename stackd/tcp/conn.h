@@ -356,6 +356,8 @@ void output_keepalive(struct tcp_conn *c);
 bool output_window_shut(const struct tcp_conn *c);
 void output_rst(struct tcp_conn *c);
 void output_challenge(struct tcp_conn *c);
+/* The same from the number after a window probe's byte: the peer has taken it. */
+void output_ack_from_probe(struct tcp_conn *c);
 /* The RST that a segment asks for by what it acknowledges, else by what it says. */
 void output_reset(struct tcp *t, const struct segment *s);
 /* Answers a segment that nobody owns (RFC 9293 3.10.7.1). */

@@ -141,6 +141,13 @@ static bool acceptable(const struct tcp_conn *c, const struct segment *s)
 	return at < window && at + len > 0;
 }
 
+/* Both ends have taken the byte of the other's window probe: each refuses the other's ACKs, which come
+ * from the number before their own. */
+static bool probes_crossed(const struct tcp_conn *c, const struct segment *s)
+{
+	return s->flags & SEG_ACK && s->ack_off == c->probe_end && c->probe_end > c->view.snd_nxt;
+}
+
 /* "If an incoming segment is not acceptable, an acknowledgment should be sent in reply" */
 static void answer_unacceptable(struct tcp_conn *c, const struct segment *s)
 {
@@ -148,7 +155,10 @@ static void answer_unacceptable(struct tcp_conn *c, const struct segment *s)
 
 	if (s->len == 0 && !(s->flags & SEG_FIN)) {
 		refuse(c, COUNT_seg_out_of_window);
-		output_challenge(c); /* limited, so that two ends can't keep each other busy */
+		if (probes_crossed(c, s))
+			output_ack_from_probe(c);
+		else
+			output_challenge(c); /* limited: two ends can't keep each other busy */
 		return;
 	}
 	refuse(c, old ? COUNT_seg_duplicate : COUNT_seg_out_of_window);

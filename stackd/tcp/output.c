@@ -443,6 +443,12 @@ void output_challenge(struct tcp_conn *c)
 		recv_ack_by(c, c->tcp->now);
 }
 
+void output_ack_from_probe(struct tcp_conn *c)
+{
+	if (challenge_allowed(c->tcp, &c->profile->knobs))
+		transmit_empty(c, c->probe_end, SEG_ACK);
+}
+
 void output_bare(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
 		 const struct segment_head *h)
 {

@@ -317,6 +317,29 @@ static void probe_taken(void **state)
 	talk_end(&t);
 }
 
+/* Both ends probe, and both take the other's byte: neither accepts the other's ACKs any more, which
+ * come from the number before.  What the peer refuses so tells where it is. */
+static void probes_crossed(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 1000);
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, ". 1:2(1)");
+	talk_inject(&t, "P. 1:2(1) ack 1 win 0");
+	talk_expect(&t, ". 1:1(0) ack 2"); /* refused: there the byte of our probe has come, too */
+	talk_inject(&t, ". 1:1(0) ack 2 win 5000");
+	talk_expect(&t, ". 2:2(0) ack 2");
+	talk_nothing(&t);
+	talk_inject(&t, ". 2:2(0) ack 2 win 5000");
+	talk_expect(&t, "P. 2:1001(999) ack 2");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
 /* The least round trip is that of the last ten seconds: the path may have changed. */
 static void rtt_min_is_windowed(void **state)
 {
@@ -431,6 +454,7 @@ int main(void)
 	    cmocka_unit_test(sack_recovery),
 	    cmocka_unit_test(keepalive),
 	    cmocka_unit_test(probe_taken),
+	    cmocka_unit_test(probes_crossed),
 	    cmocka_unit_test(rtt_min_is_windowed),
 	    cmocka_unit_test(original_by_timestamp),
 	    cmocka_unit_test(describe_sees_the_connection),
