@@ -329,7 +329,9 @@ struct lab_host *lab_host_create(const struct lab_host_config *config, ns_t now)
 	rng_seed(&rng, config->seed);
 	net.secret.k[0] = tcp.secret.k[0] = rng_next(&rng);
 	net.secret.k[1] = tcp.secret.k[1] = rng_next(&rng);
-	net.interface[0] = (struct net_if_config){.driver = config->driver, .address_count = 1};
+	/* no hardware fills in a checksum here, and a damaged one may look as if it were only begun */
+	net.interface[0] = (struct net_if_config){
+		.driver = config->driver, .rx_csum = RX_CSUM_STRICT, .address_count = 1};
 	if (prefix_parse(config->address, &net.interface[0].address[0]) != 0)
 		lab_fail("an address that is none");
 	h->address = net.interface[0].address[0].addr;

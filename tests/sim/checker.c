@@ -349,8 +349,10 @@ static void came(struct checker *c, unsigned host, uint64_t now, const struct se
 	/* RFC 9293 3.10.7.4: the ACK of an unacceptable segment counts for nothing */
 	if (s->flags & SEEN_ACK && me->syn && acceptable(c, host, s)) {
 		/* what has come and is not acknowledged yet makes its number an old one, too */
-		if (ack > me->acked && (s->flags & SEEN_SYN || off >= me->came_end || end > me->came_end))
+		if (ack > me->acked && (s->flags & SEEN_SYN || off >= me->came_end || end > me->came_end)) {
 			me->acked = ack;
+			me->acked_at = now;
+		}
 		if (edge > me->limit)
 			me->limit = edge;
 	}
@@ -378,7 +380,10 @@ void checker_see(struct checker *c, unsigned host, uint64_t now, bool out, const
 void checker_live(struct checker *c, unsigned host, uint64_t now, uint64_t since, uint64_t within,
 		  uint64_t queued)
 {
-	if (now > since + within && c->side[host].acked < (int64_t)queued)
-		violation(c, host, now, "%lld of %lld queued bytes acknowledged %.0f s after the last fault",
-			  (ll)c->side[host].acked, (ll)queued, (double)(now - since) / 1e9);
+	const struct checker_side *me = &c->side[host];
+	uint64_t from = since > me->acked_at ? since : me->acked_at;
+
+	if (now > from + within && me->acked < (int64_t)queued)
+		violation(c, host, now, "%lld of %lld queued bytes acknowledged, no more for %.0f s without faults",
+			  (ll)me->acked, (ll)queued, (double)(now - from) / 1e9);
 }

@@ -7,7 +7,7 @@
  * sent again is the same; SACK blocks are ordered as RFC 2018 and 2883 say: a duplicate's first, then
  * the newest; options are used that both have offered, and timestamps then always; nothing follows a
  * FIN; data in order is acknowledged within 500 ms; the interval of resends never shrinks while
- * nothing comes back; after the last fault what is queued is delivered in time (checker_live).
+ * nothing comes back; after the last fault delivery goes on (checker_live).
  *
  * Each host is judged by what came to it, not by what the other one sent: something may stand between
  * them that changes segments. */
@@ -31,6 +31,7 @@ struct checker_side {
 	int64_t sent_end;  /* one past the highest byte sent, FIN included */
 	int64_t fin_at;	   /* offset of its FIN */
 	int64_t acked;	   /* highest acknowledgement that has come to it */
+	uint64_t acked_at; /* when */
 	int64_t limit;	   /* highest right edge that has come to it */
 	uint8_t *byte;	   /* of the stream as first sent */
 	uint8_t *came;	   /* of the peer's stream: CAME_ bits */
@@ -61,7 +62,8 @@ void checker_free(struct checker *);
 void checker_see(struct checker *, unsigned host, uint64_t now_ns, bool out, const uint8_t *frame,
 		 uint32_t len);
 /* Faults were over at `since_ns`, and `queued` bytes are all that `host`'s application has written: a
- * violation when they are not acknowledged `within_ns` later. */
+ * violation when some are left and none were acknowledged for `within_ns`.  How fast it goes is no rule:
+ * a SYN that lost its window scale leaves a small window for good. */
 void checker_live(struct checker *, unsigned host, uint64_t now_ns, uint64_t since_ns, uint64_t within_ns,
 		  uint64_t queued);
 
