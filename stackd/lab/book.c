@@ -3,8 +3,9 @@
  *
  * The stack's own sender and receiver run under the plugins gbn, sr and textbook, an ACK for each
  * segment, a fixed window, a fixed time-out.  Go-Back-N is the book's state machine: the prose resends
- * when only ACK n is lost, the machine, being cumulative, does not.  What needs the packets' own
- * numbers runs on model.c and says so. */
+ * when only ACK n is lost, the machine, being cumulative, does not.  Where a row is about an ACK that
+ * no later one covers, the link makes the receiver's ACKs individual (individual.h).  Only fig. 3.27,
+ * about numbers of two bits, runs on model.c and says so. */
 #include "lab/play.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ struct row {
 	uint32_t window, timeout_ms;
 	uint32_t drop_data, drop_acks;
 	int64_t base; /* packets: number of the first; else the sequence number of the first byte */
-	bool packets, sr_on_model;
+	bool packets, individual; /* individual: of sr, else its ACKs are as cumulative as all of TCP's */
 	struct want want[MACHINES]; /* sent 0: not about this machine */
 	int timeouts;		    /* of TCP; -1: not told */
 };
@@ -130,11 +131,13 @@ static void read_want(struct play *p, const struct want *w)
 	}
 }
 
-static void perform(const struct row *row, enum machine m, struct play *p, struct plugins *plugins)
+static void perform(const struct row *row, enum machine m, bool individual, struct play *p,
+		    struct plugins *plugins)
 {
 	char settings[512], error[CONFIG_ERROR_MAX];
 	struct stage_config c = {.settings = {settings},
 				 .delay_ns = ROUND_MS / 2 * NS_PER_MS,
+				 .individual = individual,
 				 .tamper = {{.from = 0, .data = true, .which = row->drop_data, .drop = true},
 					    {.from = 1, .which = row->drop_acks, .drop = true}}};
 	struct stage *g = &p->stage;
@@ -175,30 +178,16 @@ static void take_model(struct play *p, int64_t base)
 			p->ack_number[p->ack_count++] = base + r->event[i].number;
 }
 
-/* What TCP makes of a row that its ACKs can't express. */
+/* The same without the link's help: what TCP's ACK number makes of it. */
 static void facts_over_tcp(const struct row *row, struct play *p, struct plugins *plugins)
 {
 	struct play *q = lab_alloc(sizeof(*q));
 
-	perform(row, SR, q, plugins);
-	play_fact(p, "sr over TCP: sent", row->want[GBN].sent, q->sent);
-	play_fact(p, "sr over TCP: sent again", row->want[GBN].again, q->again);
-	play_fact(p, "sr over TCP: ACKs", row->want[GBN].acks, q->acks);
+	perform(row, SR, false, q, plugins);
+	play_fact(p, "with TCP's cumulative ACKs: sent", row->want[GBN].sent, q->sent);
+	play_fact(p, "with TCP's cumulative ACKs: sent again", row->want[GBN].again, q->again);
+	play_fact(p, "with TCP's cumulative ACKs: ACKs", row->want[GBN].acks, q->acks);
 	free(q);
-}
-
-static void perform_on_model(const struct row *row, struct play *p)
-{
-	struct model_config c = {.window = row->window, .packets = packet_of(row, INT64_MAX),
-				 .drop_data = row->drop_data, .drop_acks = row->drop_acks,
-				 .delay_ms = ROUND_MS / 2, .timeout_ms = row->timeout_ms};
-
-	p->on_model = true;
-	p->note = "individual ACKs: over TCP the cumulative field covers the lost one, see below";
-	p->bases.base[0] = row->base;
-	model_run(&c, &p->model);
-	take_model(p, row->base);
-	play_fact_if(p, "delivered", p->model.complete, "all", "%s", p->model.complete ? "all" : "not all");
 }
 
 static void row_play(const struct row *row, enum machine m, struct plugins *plugins, play_each each,
@@ -206,6 +195,7 @@ static void row_play(const struct row *row, enum machine m, struct plugins *plug
 {
 	struct play *p = lab_alloc(sizeof(*p));
 	struct book_label l = {row, m};
+	bool individual = m == SR && row->individual;
 
 	p->scenario = row->name;
 	p->title = row->title;
@@ -213,13 +203,12 @@ static void row_play(const struct row *row, enum machine m, struct plugins *plug
 	p->label = label;
 	p->label_arg = &l;
 	read_want(p, &row->want[m]);
-	if (m == SR && row->sr_on_model) {
-		perform_on_model(row, p);
+	perform(row, m, individual, p, plugins);
+	p->ladder_from = p->stage.first;
+	p->bases.base[0] = row->packets ? 0 : row->base;
+	if (individual) {
+		p->note = "the link makes B's ACKs individual: TCP's own would cover the lost one";
 		facts_over_tcp(row, p, plugins);
-	} else {
-		perform(row, m, p, plugins);
-		p->ladder_from = p->stage.first;
-		p->bases.base[0] = row->packets ? 0 : row->base;
 	}
 	each(arg, p);
 	free(p);
@@ -240,7 +229,9 @@ static void dilemma_play(uint32_t window, play_each each, void *arg)
 	p->title = dilemma_title;
 	p->recovery = too_large ? "sr N=3" : "sr N=2";
 	p->on_model = true;
-	p->note = too_large ? "N must be at most half of the numbers: it is not" : "N is half of the numbers";
+	p->note = too_large ? "N must be at most half of the numbers: it is not. TCP, with 2^32 of them and "
+			      "windows of 2^30 at most, can't be brought to it"
+			    : "N is half of the numbers";
 	model_run(&c, &p->model);
 	take_model(p, 0);
 	play_fact_if(p, "an old packet was taken for a new one", p->model.wrong == too_large,

@@ -29,8 +29,7 @@ struct model {
 static void transmit(struct model *m, bool ack, uint32_t number, uint32_t packet, bool again)
 {
 	uint32_t nth = ack ? m->acks++ : m->sent++;
-	uint32_t mask = ack ? m->c->drop_acks : m->c->drop_data;
-	bool dropped = nth < 32 && (mask >> nth & 1);
+	bool dropped = ack && nth < 32 && (m->c->drop_acks >> nth & 1);
 
 	if (m->r->count < MODEL_EVENTS_MAX)
 		m->r->event[m->r->count++] = (struct model_event){m->now, number, ack, dropped, again};
@@ -108,7 +107,7 @@ static void timers(struct model *m)
 
 void model_run(const struct model_config *c, struct model_result *r)
 {
-	struct model m = {.c = c, .r = r, .numbers = c->numbers ? c->numbers : 2 * PACKETS_MAX};
+	struct model m = {.c = c, .r = r, .numbers = c->numbers};
 
 	memset(r, 0, sizeof(*r));
 	for (; m.now < LIMIT_MS && m.base < c->packets && !r->wrong; m.now++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* model.h - the book's Selective Repeat with k-bit packet numbers, which TCP has not: for what
- * depends on the numbers (fig. 3.27) and for individual ACKs, that a cumulative field can't say. */
+/* model.h - the book's Selective Repeat with k-bit packet numbers, for the one figure that depends on
+ * them (fig. 3.27).  TCP's core can't be brought to it: its numbers have 32 bits, and no window has
+ * more than 2^30 bytes (RFC 7323 2.3), so that an old segment is never within it. */
 #ifndef STACKD_LAB_MODEL_H
 #define STACKD_LAB_MODEL_H
 
@@ -10,9 +11,9 @@
 #define MODEL_EVENTS_MAX 64u
 
 struct model_config {
-	uint32_t numbers; /* 2^k; 0: as many as packets */
+	uint32_t numbers; /* 2^k */
 	uint32_t window, packets;
-	uint32_t drop_data, drop_acks; /* bit n - 1: the nth transmission */
+	uint32_t drop_acks; /* bit n - 1: the nth */
 	uint32_t delay_ms, timeout_ms;
 };
 

@@ -45,6 +45,24 @@ static void tamper(struct stage *g, unsigned host, const struct seen *s, struct 
 	}
 }
 
+/* An ACK of B's for a segment of A's as the book's receiver would send it. */
+static void make_individual(struct stage *g, const uint8_t *frame, uint32_t len, struct tap_verdict *v)
+{
+	struct ranges told = g->told;
+	const struct stage_record *r;
+	struct range asked;
+
+	if (g->last_data[1] == UINT32_MAX)
+		return;
+	r = &g->record[g->last_data[1]];
+	asked = (struct range){(uint64_t)r->off, (uint64_t)r->off + r->seen.len};
+	ranges_add(&told, asked.begin, asked.end);
+	v->instead_len = individual_ack(frame, len, &told, asked, g->iss[0], g->instead);
+	v->instead = v->instead_len ? g->instead : NULL;
+	if (v->instead && !v->drop)
+		g->told = told;
+}
+
 static void note(struct stage *g, unsigned host, ns_t now, const struct seen *s, uint32_t print,
 		 bool dropped)
 {
@@ -101,6 +119,12 @@ static void see(void *arg, unsigned host, ns_t now, bool out, uint8_t *frame, ui
 		return;
 	}
 	tamper(g, host, &s, v);
+	if (g->config.individual && host == 1 && is_bare_ack(&s))
+		make_individual(g, frame, len, v);
+	if (v->instead) {
+		seen_parse(v->instead, v->instead_len, &s);
+		print = print_of(v->instead, v->instead_len);
+	}
 	note(g, host, now, &s, print, v->drop);
 }
 

@@ -5,6 +5,7 @@
 #ifndef STACKD_LAB_STAGE_H
 #define STACKD_LAB_STAGE_H
 
+#include "lab/individual.h"
 #include "lab/rules.h"
 #include "lab/seen.h"
 #include "lab/world.h"
@@ -36,6 +37,7 @@ struct stage_config {
 	ns_t delay_ns;		 /* one way */
 	uint64_t rate_bps;	 /* 0: no limit */
 	uint32_t ring_bytes[2];	 /* 0: 64 KB */
+	bool individual; /* the link makes B's ACKs individual ones; then without timestamps */
 	struct stage_tamper tamper[STAGE_TAMPERS_MAX];
 };
 
@@ -52,6 +54,8 @@ struct stage {
 	uint32_t iss[2];
 	int64_t sent_end[2];
 	uint32_t last_data[2]; /* record of the data that arrived last at a host */
+	struct ranges told;    /* by individual ACKs that were not dropped */
+	uint8_t instead[INDIVIDUAL_FRAME_MAX];
 };
 
 /* Opens the connection unless `later`.  0, or -errno with a sentence. */

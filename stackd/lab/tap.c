@@ -97,6 +97,12 @@ static int tap_tx(struct driver *d, ns_t now, const struct tx_frame *f)
 		free(h);
 		return 0;
 	}
+	if (v.instead) {
+		struct tx_frame other = {.head = v.instead, .head_len = (uint16_t)v.instead_len};
+
+		free(h);
+		h = copy(&other);
+	}
 	if (v.twice)
 		wait_until(t, copy(&h->frame), now + v.delay_ns);
 	wait_until(t, h, now + v.delay_ns);

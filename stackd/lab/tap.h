@@ -10,6 +10,8 @@ struct tap_verdict {
 	bool drop;
 	ns_t delay_ns; /* of this frame alone; later ones may overtake it */
 	bool twice;
+	const uint8_t *instead; /* goes in its place; NULL: the frame itself.  Copied. */
+	uint32_t instead_len;
 };
 
 /* A frame that host `host` sends (out) or takes in; the verdict counts for those sent.  The bytes may
