@@ -3,6 +3,7 @@
  *
  *   attach.c  the connection to the daemon: regions, board, requests
  *   queue.c   submissions, event queues, subscriptions
+ *   signal.c  which signal handlers have run
  *   guest.c   threads beyond the number of event queues;  crowd.c  epoll instances beyond it
  *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
@@ -20,6 +21,7 @@
 #define STACKD_CLIENT_H
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -444,6 +446,24 @@ void wait_slept(struct evq *, int64_t slept_ns);
 bool wait_spin(struct evq *, bool (*ready)(void *), void *);
 int64_t wait_deadline(int64_t timeout_ns);
 int64_t timespec_ns(const struct timespec *); /* NULL: -1 */
+
+/* ---- signal.c ---- */
+
+/* How many handlers have run in this thread, and the queue of the wait that it is in. */
+struct signal_mark {
+	uint32_t restarting, interrupting; /* with SA_RESTART, without */
+	struct evq *waits;
+};
+
+struct signal_mark signal_enter(struct evq *); /* NULL: no queue to wake it by */
+void signal_leave(const struct signal_mark *);
+bool signal_came(const struct signal_mark *); /* since signal_enter or signal_ends */
+/* The wait was interrupted: must the call end?  may_restart: it has no timeout. */
+bool signal_ends(struct signal_mark *, bool may_restart);
+bool signal_is_noted(int sig);
+void signal_handler(int sig, siginfo_t *, void *context); /* runs what was kept */
+void signal_keep(int sig, const struct sigaction *);
+void signal_kept(int sig, struct sigaction *); /* puts the program's in place of signal_handler */
 
 /* ---- option.c ---- */
 

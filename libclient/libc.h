@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,7 +36,7 @@
 	X(setgroups) X(initgroups) X(execve) X(execvpe) X(fexecve) X(execveat) X(posix_spawn)       \
 	X(posix_spawnp) X(posix_spawn_file_actions_addclosefrom_np) X(system) X(popen)         \
 	X(syscall) X(fdopen) X(fileno) X(vdprintf) X(prctl)                                          \
-	X(preadv2) X(pwritev2)
+	X(preadv2) X(pwritev2) X(sigaction)
 
 struct libc {
 #define LIBC_MEMBER(name) __typeof__(&name) name;

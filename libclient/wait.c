@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <time.h>
 
 #define NS_PER_S       INT64_C(1000000000)
@@ -127,31 +126,6 @@ void wait_slept(struct evq *e, int64_t slept_ns)
 		e->credit = 2;
 }
 
-/* ---- signals ---- */
-
-/* These end a program or come from its own instructions: no wait is interrupted by them. */
-static bool is_fault(int sig)
-{
-	return sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGTRAP ||
-	       sig == SIGABRT || sig == SIGSYS;
-}
-
-/* poll is never restarted, but recv, send, accept and connect are, if the handler that ran was
- * installed with SA_RESTART.  Which one ran can't be known; if all are of one kind it needn't. */
-static bool handlers_restart(void)
-{
-	struct sigaction sa;
-	int saved = errno;
-	bool all = true;
-
-	for (int sig = 1; sig < NSIG && all; sig++)
-		if (!is_fault(sig) && sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL &&
-		    sa.sa_handler != SIG_IGN && !(sa.sa_flags & SA_RESTART))
-			all = false;
-	errno = saved;
-	return all;
-}
-
 /* ---- sleeping ---- */
 
 /* The last of `p` is the daemon's connection.  Where the program has given up the right to so many
@@ -225,7 +199,8 @@ static bool answer(void *arg)
 	return q->ready(q->ofd);
 }
 
-static int sleep_until_ready(struct evq *e, struct question *q, int64_t deadline)
+static int sleep_until_ready(struct evq *e, struct question *q, int64_t deadline,
+			     const struct signal_mark *m)
 {
 	int r = 0;
 
@@ -233,7 +208,7 @@ static int sleep_until_ready(struct evq *e, struct question *q, int64_t deadline
 		evq_arm(e);
 		evq_pop(e, NULL);
 		if (!answer(q))
-			r = sleep_on(e, atomic_load(&q->ofd->beside), deadline);
+			r = signal_came(m) ? EINTR : sleep_on(e, atomic_load(&q->ofd->beside), deadline);
 		evq_disarm(e);
 		if (answer(q))
 			return 0;
@@ -247,19 +222,21 @@ int wait_for(struct ofd *o, uint32_t interest, bool (*ready)(struct ofd *), int6
 {
 	struct question q = {o, ready};
 	int saved = errno, r = 0;
+	struct signal_mark m;
 	struct evq *e;
 
 	if (attach_is_dead(o->attach))
 		return 0;
 	e = wait_evq(o->attach);
-	if (e && wait_spin(e, answer, &q))
-		return 0;
-	do {
-		if (e && subscribe(o, e, interest))
-			r = sleep_until_ready(e, &q, deadline);
-		else
-			r = degraded(o, ready, deadline);
-	} while (r == EINTR && timeout_ns == 0 && handlers_restart());
+	m = signal_enter(e);
+	if (!e || !wait_spin(e, answer, &q))
+		do { /* poll is never restarted, but recv, send, accept and connect may be */
+			if (e && subscribe(o, e, interest))
+				r = sleep_until_ready(e, &q, deadline, &m);
+			else
+				r = degraded(o, ready, deadline);
+		} while (r == EINTR && !signal_ends(&m, timeout_ns == 0));
+	signal_leave(&m);
 	errno = saved;
 	return r;
 }

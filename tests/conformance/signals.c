@@ -20,6 +20,9 @@ static atomic_bool done;
 static pthread_t waiter;
 static struct ends ends;
 static bool helps; /* after some signals the other end does what the call waits for */
+static int first_signal = SIGUSR1, then_signal = SIGUSR1; /* three of the first, then the other */
+static int port_helped;                                    /* to which the peer connects then */
+static int came_by;                                        /* its number of the connection */
 
 static void on_signal(int sig)
 {
@@ -27,11 +30,16 @@ static void on_signal(int sig)
 	atomic_fetch_add(&handled, 1);
 }
 
-static void handle(int flags)
+static void handle_with(int sig, int flags)
 {
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
 
-	need(sigaction(SIGUSR1, &sa, NULL) == 0);
+	need(sigaction(sig, &sa, NULL) == 0);
+}
+
+static void handle(int flags)
+{
+	handle_with(SIGUSR1, flags);
 }
 
 /* Sends a signal every 20 ms, until the call is over. */
@@ -42,9 +50,11 @@ static void *disturb(void *arg)
 		pause_ms(20);
 		if (atomic_load(&done))
 			break;
-		pthread_kill(waiter, SIGUSR1);
-		if (helps && i == 2)
+		pthread_kill(waiter, i < 3 ? first_signal : then_signal);
+		if (helps && i == 2 && !port_helped)
 			other_send(&ends, 1);
+		if (helps && i == 2 && port_helped)
+			came_by = peer_connect(port_helped);
 	}
 	return NULL;
 }
@@ -105,6 +115,129 @@ static void all_calls(const char *name, int flags)
 		DISTURBED("accept", accept(listener, NULL, NULL));
 	close(ep);
 	close(listener);
+	ends_close(&ends);
+}
+
+static void disturb_with(int first, int then)
+{
+	first_signal = first;
+	then_signal = then;
+}
+
+/* SIGUSR1's handler was installed with SA_RESTART, SIGUSR2's without. */
+static void mixed(void)
+{
+	struct pollfd p;
+
+	section("one handler with SA_RESTART, one without");
+	handle_with(SIGUSR1, SA_RESTART);
+	handle_with(SIGUSR2, 0);
+	ends = ends_open();
+	p = (struct pollfd){.fd = ends.fd, .events = POLLIN};
+	helps = true;
+	DISTURBED("recv, the one with", recv(ends.fd, buf, 1, 0));
+	helps = false;
+	disturb_with(SIGUSR2, SIGUSR2);
+	DISTURBED("recv, the one without", recv(ends.fd, buf, 1, 0));
+	disturb_with(SIGUSR1, SIGUSR2);
+	DISTURBED("recv, one after the other", recv(ends.fd, buf, 1, 0));
+	say("handled before that", "%d", atomic_load(&handled) >= 4);
+	DISTURBED("poll", poll(&p, 1, 20000));
+	disturb_with(SIGUSR1, SIGUSR1);
+	ends_close(&ends);
+}
+
+static void mixed_accept(void)
+{
+	int port = next_port(), listener = listen_at(port, 1), fd;
+
+	section("accept");
+	disturb_with(SIGUSR1, SIGUSR2);
+	DISTURBED("one after the other", accept(listener, NULL, NULL));
+	disturb_with(SIGUSR1, SIGUSR1);
+	helps = true;
+	port_helped = port;
+	DISTURBED("the one with", (fd = accept(listener, NULL, NULL)) >= 0);
+	port_helped = 0;
+	helps = false;
+	close(fd);
+	peer_close(came_by);
+	close(listener);
+}
+
+/* Nobody is there, and it takes seconds to find out: if nobody has asked before. */
+static int connect_nowhere(bool timeout)
+{
+	struct timeval t = {.tv_sec = 20};
+	struct sockaddr_storage ss;
+	socklen_t len;
+	char text[32];
+	static int asked;
+	int host = 20 + (next_port() / 100 * 3 + asked++ % 3) % 230, fd = new_socket(0), r;
+
+	snprintf(text, sizeof(text), ends_domain() == AF_INET ? "10.9.0.%d" : "fd00:9::%d", host);
+	len = make_addr(&ss, text, 9);
+
+	if (timeout)
+		need(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) == 0);
+	r = connect(fd, (struct sockaddr *)&ss, len);
+	t.tv_sec = errno;
+	close(fd);
+	errno = (int)t.tv_sec;
+	return r;
+}
+
+static void mixed_connect(void)
+{
+	section("connect");
+	disturb_with(SIGUSR2, SIGUSR2);
+	DISTURBED("the one without", connect_nowhere(false));
+	disturb_with(SIGUSR1, SIGUSR2);
+	DISTURBED("one after the other", connect_nowhere(false));
+	say("handled before that", "%d", atomic_load(&handled) >= 4);
+	disturb_with(SIGUSR1, SIGUSR1);
+	DISTURBED("the one with, but a timeout", connect_nowhere(true));
+}
+
+static int info_value;
+
+static void on_info(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	info_value = info->si_value.sival_int;
+}
+
+/* However handlers are installed, the program gets back what it gave. */
+static void installing(void)
+{
+	struct sigaction sa = {.sa_sigaction = on_info, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND},
+			 was;
+
+	section("handlers");
+	handle(0);
+	need(sigaction(SIGUSR1, NULL, &was) == 0);
+	say("sigaction's", "%d %#x", was.sa_handler == on_signal, (unsigned)was.sa_flags & ~0x04000000u);
+	say("signal gives it back", "%d", signal(SIGUSR1, on_signal) == on_signal);
+	need(sigaction(SIGUSR1, NULL, &was) == 0);
+	say("signal's", "%d %#x", was.sa_handler == on_signal, (unsigned)was.sa_flags & ~0x04000000u);
+	need(sigaction(SIGUSR1, &sa, &was) == 0);
+	say("the one before", "%d", was.sa_handler == on_signal);
+	need(sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 42}) == 0);
+	say("its value", "%d", info_value);
+	need(sigaction(SIGUSR1, NULL, &was) == 0);
+	say("after SA_RESETHAND", "%d", was.sa_handler == SIG_DFL);
+	say("ignored", "%d", signal(SIGUSR1, SIG_IGN) == SIG_DFL);
+	say("ignored before", "%d", signal(SIGUSR1, on_signal) == SIG_IGN);
+	result("sigaction of SIGKILL", sigaction(SIGKILL, &sa, NULL));
+	result("sigaction of 0", sigaction(0, &sa, NULL));
+	ends = ends_open();
+	helps = true;
+	DISTURBED("recv after signal()", recv(ends.fd, buf, 1, 0));
+	helps = false;
+	sa = (struct sigaction){.sa_sigaction = on_info, .sa_flags = SA_SIGINFO};
+	need(sigaction(SIGUSR1, &sa, NULL) == 0);
+	DISTURBED("recv with SA_SIGINFO", recv(ends.fd, buf, 1, 0));
 	ends_close(&ends);
 }
 
@@ -205,6 +338,10 @@ int main(int argc, char **argv)
 	all_calls("a handler with SA_RESTART", SA_RESTART);
 	with_timeout("a timeout and SA_RESTART", SA_RESTART);
 	with_timeout("a timeout without SA_RESTART", 0);
+	mixed();
+	mixed_accept();
+	mixed_connect();
+	installing();
 	partly();
 	masked();
 	timeouts();
