@@ -164,7 +164,7 @@ static uint8_t vouched(const struct virtio_net_hdr *vnet)
 {
 	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		return FRAME_CSUM_PARTIAL;
-	return vnet->flags & VIRTIO_NET_HDR_F_DATA_VALID ? FRAME_CSUM_GOOD : FRAME_CSUM_UNKNOWN;
+	return vnet->flags & VIRTIO_NET_HDR_F_DATA_VALID ? FRAME_CSUM_GOOD : FRAME_CSUM_FULL;
 }
 
 static void describe(const uint8_t *buffer, uint32_t len, struct frame *out)

@@ -18,9 +18,10 @@
 #include "base/limits.h"
 
 enum frame_csum {
-	FRAME_CSUM_UNKNOWN = 0, /* nobody vouches: verify */
+	FRAME_CSUM_UNKNOWN = 0, /* nobody vouches: verify; it may be partial */
 	FRAME_CSUM_GOOD,	/* the device or kernel has verified the layer-4 sum */
 	FRAME_CSUM_PARTIAL,	/* only the pseudo-header sum is filled: it crossed no wire */
+	FRAME_CSUM_FULL,	/* not partial, for certain, and not yet verified */
 };
 
 /* A received frame.  The first span holds at least the first 256 bytes, or all of the frame. */
@@ -51,7 +52,7 @@ struct driver_caps {
 	uint32_t mtu;	  /* IP packet bytes */
 	uint32_t gso_max; /* largest frame that tx takes, from the Ethernet header; mtu + 14 without GSO */
 	bool tx_csum;	  /* tx takes csum_partial */
-	bool rx_csum;	  /* rx says GOOD or PARTIAL; otherwise always UNKNOWN */
+	bool rx_csum;	  /* rx says GOOD, PARTIAL or FULL; otherwise always UNKNOWN */
 	bool zero_copy;
 	uint16_t queues; /* of the interface */
 	uint8_t mac[6];
@@ -123,7 +124,7 @@ struct pair_config {
 	uint32_t gso_max;   /* 0: mtu + 14 */
 	uint32_t depth;	    /* frames in flight per direction, a power of two */
 	bool vouch;	    /* ends declare tx_csum and rx_csum: no checksum is computed; what is sent
-			     * csum_partial arrives PARTIAL, what carries a full sum UNKNOWN */
+			     * csum_partial arrives PARTIAL, what carries a full sum FULL */
 	uint8_t mac[2][6];
 };
 int pair_open(const struct pair_config *, struct driver *ends[2]);

@@ -103,6 +103,13 @@ ns_t fault_line_deadline(const struct fault_line *l)
 	return l->heap_count ? l->held[l->heap[0]].due_ns : NS_NEVER;
 }
 
+static bool has_full_sum(const struct fault_held *h, const uint8_t *mem)
+{
+	if (h->csum == FRAME_CSUM_UNKNOWN)
+		return !frame_sum_is_partial(mem, h->len);
+	return h->csum == FRAME_CSUM_FULL;
+}
+
 static void corrupt(struct fault_line *l, uint32_t slot)
 {
 	struct fault_held *h = &l->held[slot];
@@ -111,9 +118,9 @@ static void corrupt(struct fault_line *l, uint32_t slot)
 
 	if (h->len <= ETH_LEN)
 		return;
-	if (h->csum != FRAME_CSUM_UNKNOWN || frame_sum_is_partial(mem, h->len))
+	if (!has_full_sum(h, mem))
 		frame_sum_fill(mem, h->len);
-	h->csum = FRAME_CSUM_UNKNOWN;
+	h->csum = FRAME_CSUM_FULL;
 	bit = rng_below(l->rng, (uint64_t)(h->len - ETH_LEN) * 8);
 	mem[ETH_LEN + bit / 8] ^= (uint8_t)(1u << (bit & 7));
 	l->stats->fault_corrupted++;

@@ -9,7 +9,7 @@
  * In the same way a sender that found the ring full is woken by the receiver's rx_release.
  *
  * `vouch`: a frame taken with csum_partial arrives as PARTIAL.  One taken with a full sum arrives
- * as UNKNOWN, not as GOOD: nobody here has verified it, and a wrapper may have damaged it. */
+ * as FULL, not as GOOD: nobody here has verified it, and a wrapper may have damaged it. */
 #include "driver/driver.h"
 
 #include <assert.h>
@@ -158,7 +158,9 @@ static int pair_tx(struct driver *d, ns_t now, const struct tx_frame *f)
 	}
 	s->len = len;
 	s->gso_size = e->vouch ? f->gso_size : 0;
-	s->csum = f->csum_partial ? FRAME_CSUM_PARTIAL : FRAME_CSUM_UNKNOWN;
+	s->csum = f->csum_partial ? FRAME_CSUM_PARTIAL
+		  : e->vouch      ? FRAME_CSUM_FULL
+				  : FRAME_CSUM_UNKNOWN;
 	e->written++;
 	e->stats.tx_frames++;
 	e->stats.tx_bytes += len;

@@ -201,9 +201,9 @@ static enum split_sum classify(const struct frame *f, const struct packet *p, co
 {
 	uint64_t pseudo = pseudo_sum(head, p->ipv6, PROTOCOL_TCP, p->l4_len);
 
-	if (f->csum != FRAME_CSUM_UNKNOWN)
+	if (f->csum == FRAME_CSUM_GOOD || f->csum == FRAME_CSUM_PARTIAL)
 		return SPLIT_SUM_FULL;
-	if (load16(head + p->l4 + 16) == checksum_fold(pseudo))
+	if (f->csum == FRAME_CSUM_UNKNOWN && load16(head + p->l4 + 16) == checksum_fold(pseudo))
 		return SPLIT_SUM_PARTIAL;
 	if (checksum_finish(pseudo + frame_sum(f, p->l4, p->l4_len)) == 0)
 		return SPLIT_SUM_FULL;
@@ -236,7 +236,7 @@ bool split_begin(struct split *s, const struct frame *f, uint32_t mtu)
 	s->done = 0;
 	s->index = 0;
 	s->sum = classify(f, &p, s->head);
-	s->csum = f->csum == FRAME_CSUM_UNKNOWN ? FRAME_CSUM_UNKNOWN : FRAME_CSUM_GOOD;
+	s->csum = f->csum == FRAME_CSUM_PARTIAL ? FRAME_CSUM_GOOD : f->csum;
 	return true;
 }
 

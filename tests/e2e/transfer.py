@@ -50,6 +50,17 @@ c.close()
 """
 
 
+def difference(data, out):
+    """Where the copy goes wrong, and how: a flipped bit, a shifted range, a missing end."""
+    with open(data, "rb") as f, open(out, "rb") as g:
+        want, got = f.read(), g.read()
+    step = 4096
+    blocks = [i for i in range(0, len(want), step) if want[i:i + step] != got[i:i + step]]
+    first = [(i, want[i], got[i]) for b in blocks[:4] for i in range(b, min(b + step, len(want), len(got)))
+             if want[i] != got[i]]
+    return f"{len(got)} bytes for {len(want)}, {len(blocks)} blocks of {step} differ; (offset, sent, read): {first[:16]}"
+
+
 def one_way(net, here_serves, data, sends_here, family, port, timeout):
     """One file; here_serves: stackd's side listens; sends_here: stackd's side has the file."""
     address = {(True, "4"): lab.STACK4, (True, "6"): lab.STACK6,
@@ -67,7 +78,7 @@ def one_way(net, here_serves, data, sends_here, family, port, timeout):
     lab.check(s.wait(30) == 0, f"server: {s.output()[-2000:]}")
     lab.check(lab.sha(out) == lab.sha(data),
               f"wrong bytes: stackd {'serves' if here_serves else 'connects'}, "
-              f"{'sends' if sends_here else 'receives'}, IPv{family}")
+              f"{'sends' if sends_here else 'receives'}, IPv{family}: {difference(data, out)}")
     os.unlink(out)
 
 

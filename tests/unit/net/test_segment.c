@@ -39,18 +39,18 @@ static uint32_t packet(bool six, enum sum sum, uint32_t payload)
  * l4_checksum_partial. */
 static void policies(void **state)
 {
-	static const char *const table[3][3] = {
-	    /* driver says: unknown, good, partial; each for the sums good, wrong, partial */
-	    [RX_CSUM_PARTIAL_OK] = {"+c+", "+++", "+++"},
-	    [RX_CSUM_STRICT] = {"+cp", "+++", "ppp"},
-	    [RX_CSUM_TRUST] = {"+++", "+++", "+++"},
+	static const char *const table[3][4] = {
+	    /* driver says: unknown, good, partial, full; each for the sums good, wrong, partial */
+	    [RX_CSUM_PARTIAL_OK] = {"+c+", "+++", "+++", "+cc"},
+	    [RX_CSUM_STRICT] = {"+cp", "+++", "ppp", "+cc"},
+	    [RX_CSUM_TRUST] = {"+++", "+++", "+++", "+++"},
 	};
 
 	(void)state;
-	for (uint32_t i = 0; i < 3 * 3 * 3 * 2; i++) {
-		uint32_t policy = i % 3, driver = i / 3 % 3, sum = i / 9 % 3;
+	for (uint32_t i = 0; i < 3 * 4 * 3 * 2; i++) {
+		uint32_t policy = i % 3, driver = i / 3 % 4, sum = i / 12 % 3;
 		struct world *w = world_of((enum rx_csum)policy);
-		uint32_t len = packet(i >= 27, (enum sum)sum, 333);
+		uint32_t len = packet(i >= 36, (enum sum)sum, 333);
 		enum net_verdict v = feed_spans(w, f, len, NULL, 0, (uint8_t)driver);
 		char expected = table[policy][driver][sum];
 
