@@ -361,6 +361,7 @@ static void fill_info(struct stackd_info *o, const struct tcp_info *i, ns_t now)
 		.lost_segs = (uint32_t)((i->lost + mss - 1) / mss),
 		.reordering = DUP_THRESHOLD,
 		.rtt_us = us(i->srtt), .rttvar_us = us(i->rttvar), .min_rtt_us = us(i->rtt_min),
+		.rcv_rtt_us = us(i->rcv_rtt),
 		.snd_cwnd_segs = (uint32_t)(i->cwnd / mss),
 		.snd_ssthresh_segs = i->ssthresh == UINT64_MAX ? INT32_MAX : (uint32_t)(i->ssthresh / mss),
 		.last_data_sent_ms = ms_since(i->last_data_sent, now),

@@ -147,6 +147,8 @@ static void text_traffic(struct writer *w, const struct tcp_info *i, ns_t now)
 	count_note(w, "lost", segs(i->lost, i->mss));
 	count_note(w, "sacked", segs(i->sacked, i->mss));
 	count_note(w, "dsack_dups", i->dsacks);
+	if (i->rcv_rtt)
+		writer_note(w, "rcv_rtt:%g", ms(i->rcv_rtt));
 	count_note(w, "rcv_space", i->rcv_limit - i->rcv_nxt);
 	count_note(w, "notsent", i->snd_end - i->snd_nxt);
 	if (i->rtt_min && i->rtt_min != NS_NEVER)
@@ -193,6 +195,7 @@ static void json_details(struct writer *w, const struct tcp_info *i, ns_t now)
 	    {"recoveries", i->recoveries}, {"undos", i->undos}, {"probes", i->probes},
 	    {"delivered_bytes", i->delivered}, {"delivery_rate_bps", i->delivery_rate * 8},
 	    {"pacing_rate_bps", i->pacing * 8}, {"notsent", i->snd_end - i->snd_nxt},
+	    {"rcv_buffer", i->rcv_buffer},
 	    {"lastsnd", ms_since(now, i->last_data_sent)},
 	    {"lastrcv", ms_since(now, i->last_data_received)},
 	    {"lastack", ms_since(now, i->last_ack_received)},

@@ -4,26 +4,11 @@
 
 #include <errno.h>
 
-/* A window is announced in units of the scale: with a coarse one a small buffer would look shut. */
-#define WINDOW_UNITS_MIN 64u
-
-static uint8_t wscale_for(const struct tcp_conn *c)
-{
-	uint8_t s = (uint8_t)c->profile->knobs.window_scale;
-
-	while (s < 14 && c->rcv_buffer >> s > UINT16_MAX)
-		s++;
-	while (s > 0 && c->rcv_buffer >> s < WINDOW_UNITS_MIN)
-		s--;
-	return s;
-}
-
 static void take_knobs(struct tcp_conn *c)
 {
 	const struct tcp_knobs *k = &c->profile->knobs;
 
-	c->rcv_buffer = (uint32_t)k->receive_buffer;
-	c->rcv_wscale = k->use_window_scale ? wscale_for(c) : 0;
+	tune_init(c);
 	c->nodelay = !k->nagle;
 	c->keepalive = k->keepalive;
 	c->keep_idle_s = (uint32_t)(k->keepalive_time_ns / NS_PER_S);
@@ -242,6 +227,7 @@ bool conn_establish(struct tcp_conn *c)
 	c->syn_due = false;
 	c->tries = 0;
 	mss_begin(c);
+	tune_begin_round(c);
 	timer_set(c, TIMER_HANDSHAKE, NS_NEVER);
 	timer_keepalive(c);
 	if (c->listener) {

@@ -67,6 +67,15 @@ struct held {
 	struct sp_range reported[SEGMENT_SACK_MAX]; /* RFC 2018: as last sent */
 };
 
+/* What shows whether the receive buffer is large enough: a round of about a round trip. */
+struct tune {
+	uint32_t goal;       /* bytes that the window widens to */
+	ns_t since;          /* it began, when */
+	uint64_t mark, edge; /* rcv_nxt and rcv_limit were these */
+	uint32_t least_ms;   /* shortest age of an echoed timestamp in it; UINT32_MAX: none came */
+	ns_t rtt;            /* as the round before showed it; 0: not known */
+};
+
 enum mtu_verdict { MTU_UNKNOWN, MTU_PASSED, MTU_LOST };
 enum backlog_place { BACKLOG_NONE, BACKLOG_HANDSHAKE, BACKLOG_WAITING };
 
@@ -82,7 +91,7 @@ struct tcp_conn {
 	bool fin_queued : 1, fin_sent : 1, orphan : 1, recovering : 1, syn_due : 1;
 	bool nodelay : 1, cork : 1, push_now : 1, keepalive : 1, override : 1;
 	bool blocked_by_cwnd : 1, buffers_asked : 1, plugins_open : 1, timer_ran : 1;
-	bool cc_spared : 1, lost_more : 1; /* only a probe is lost; something else too */
+	bool cc_spared : 1, lost_more : 1;         /* only a probe is lost; something else too */
 	bool ecn_on : 1, ce_seen : 1, cwr_due : 1; /* RFC 3168: agreed; to be echoed; to be said */
 	uint32_t iss, irs;
 	uint32_t events, allowance;
@@ -106,15 +115,17 @@ struct tcp_conn {
 
 	/* receiving */
 	struct byte_ring rx;
-	uint64_t rcv_read;   /* the application has taken all below */
-	uint64_t rcv_fin;    /* offset of the peer's FIN; NO_OFFSET: not seen */
-	uint64_t rcv_acked;  /* rcv_nxt as last sent (Last.ACK.sent of RFC 7323) */
-	uint64_t urgent_in;  /* one past urgent data; NO_OFFSET: none seen */
-	uint32_t rcv_buffer; /* bytes, at most rx.size once attached */
+	uint64_t rcv_read;       /* the application has taken all below */
+	uint64_t rcv_fin;        /* offset of the peer's FIN; NO_OFFSET: not seen */
+	uint64_t rcv_acked;      /* rcv_nxt as last sent (Last.ACK.sent of RFC 7323) */
+	uint64_t urgent_in;      /* one past urgent data; NO_OFFSET: none seen */
+	uint32_t rcv_buffer;     /* bytes that the window may span */
+	uint32_t rcv_buffer_max; /* what it may grow to: at most rx.size once attached */
 	uint32_t ts_recent, ts_offset;
 	ns_t ts_recent_at;
 	struct sp_range dsack; /* to be reported with the next ACK */
 	struct held *held;
+	struct tune tune;
 
 	/* timers */
 	struct timer timer;
@@ -347,6 +358,20 @@ uint32_t recv_threshold(const struct tcp_conn *c);
 void recv_sack_blocks(struct tcp_conn *c, struct segment_options *o);
 void recv_ack_by(struct tcp_conn *c, ns_t when);
 void recv_urgent(struct tcp_conn *c, const struct segment *s);
+
+/* --- tune.c ------------------------------------------------------------------------------ */
+
+/* The sizes a connection begins with, and the scale of its windows. */
+void tune_init(struct tcp_conn *c);
+/* Never more than this: so large is the ring. */
+void tune_limit(struct tcp_conn *c, uint32_t bytes);
+/* The application has named a size: SO_RCVBUF. */
+void tune_fix(struct tcp_conn *c, uint32_t bytes);
+void tune_begin_round(struct tcp_conn *c);
+/* After text in order. */
+void tune_arrived(struct tcp_conn *c, const struct segment *s);
+/* As the receiver knows it; 0: it doesn't. */
+ns_t tune_rtt(const struct tcp_conn *c);
 
 /* --- output.c ---------------------------------------------------------------------------- */
 void output_run(struct tcp_conn *c);

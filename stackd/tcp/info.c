@@ -81,6 +81,8 @@ static void receiving(const struct tcp_conn *c, struct tcp_info *o)
 	o->rcv_read = c->rcv_read;
 	o->rcv_wscale = c->rcv_wscale;
 	o->ack_timeout = c->ack_timeout;
+	o->rcv_rtt = c->rcv_buffer < c->rcv_buffer_max ? tune_rtt(c) : c->tune.rtt;
+	o->rcv_buffer = c->rcv_buffer;
 }
 
 static void counted(const struct tcp_conn *c, struct tcp_info *o)

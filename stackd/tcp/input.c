@@ -172,7 +172,7 @@ static void answer_unacceptable(struct tcp_conn *c, const struct segment *s)
 
 		/* our ACK was lost: what the next one echoes must not date from before the resend
 		 */
-		if (c->view.rcv_nxt - s->off <= c->rcv_buffer)
+		if (c->view.rcv_nxt - s->off <= c->rcv_buffer_max)
 			take_timestamp(c, s);
 		recv_note_duplicate(c, s->off, s->off + s->len);
 		policy_data(c, &seg);

@@ -218,6 +218,7 @@ static void place_in_order(struct tcp_conn *c, const struct segment *s, const st
 	if (p->fin)
 		c->rcv_fin = p->end;
 	advance(c, p->end);
+	tune_arrived(c, s);
 }
 
 static void estimate_mss(struct tcp_conn *c, const struct segment *s)

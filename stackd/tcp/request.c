@@ -49,18 +49,10 @@ void tcp_attach(struct tcp_conn *c, struct byte_ring rx, struct byte_ring tx)
 {
 	c->rx = rx;
 	c->tx = tx;
-	if (c->rcv_buffer > rx.size)
-		c->rcv_buffer = rx.size;
+	tune_limit(c, rx.size);
 	/* never announced yet, so a smaller ring may still lower it */
 	if (c->segs_out == 0 && c->view.rcv_limit > c->rcv_buffer)
 		c->view.rcv_limit = c->rcv_buffer;
-}
-
-uint32_t tcp_send_limit(const struct tcp_conn *c, uint32_t ring_bytes)
-{
-	uint64_t configured = c->profile->knobs.send_buffer;
-
-	return configured < ring_bytes ? (uint32_t)configured : ring_bytes;
 }
 
 /* --- SEND, RECEIVE
@@ -224,11 +216,6 @@ static int set_flag(struct tcp_conn *c, enum tcp_opt opt, bool on)
 	return 0;
 }
 
-static void set_rcvbuf(struct tcp_conn *c, uint32_t bytes)
-{
-	c->rcv_buffer = c->rx.size && bytes > c->rx.size ? c->rx.size : bytes;
-}
-
 static int set_u32(uint32_t *field, int64_t v, int64_t min, int64_t max)
 {
 	if (!within(v, min, max))
@@ -287,7 +274,7 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_opt opt, int64_t v)
 	case TCP_OPT_RCVBUF:
 		if (!within(v, 1, INT32_MAX))
 			return -EINVAL;
-		set_rcvbuf(c, (uint32_t)v);
+		tune_fix(c, c->rx.size && v > c->rx.size ? c->rx.size : (uint32_t)v);
 		return 0;
 	case TCP_OPT_MAXSEG:
 		if (!within(v, 88, 65495))

@@ -34,6 +34,8 @@ struct tcp_knobs {
 	bool use_window_scale, timestamps, sack, dsack, ecn;
 	uint64_t initial_window;    /* segments; 0: RFC 6928 */
 	uint64_t send_buffer, receive_buffer; /* bytes, limits within the attached rings */
+	bool autotune;			      /* both begin with these and grow: */
+	uint64_t send_buffer_start, receive_buffer_start;
 	uint64_t syn_backlog;
 	int syncookies;		    /* enum tcp_syncookies */
 	uint64_t syn_retries, synack_retries, retries; /* R2 as a count; see user_timeout */
@@ -182,8 +184,9 @@ void tcp_unlisten(struct tcp *, struct tcp_listener *);
 /* Gives a connection its rings; before data can flow: after tcp_connect, or at TCP_NEEDS_BUFFERS. */
 void tcp_attach(struct tcp_conn *, struct byte_ring rx, struct byte_ring tx);
 
-/* Bytes that the application may have queued, of a tx ring of so many: send_buffer, unless
- * it says otherwise (SO_SNDBUF). */
+/* Bytes that the application may have queued, of a tx ring of so many, unless it says otherwise
+ * (SO_SNDBUF): send_buffer; with autotune what twice cwnd asks for, from send_buffer_start on.  It
+ * can change with TCP_EV_CONNECTED, _ACCEPTED and _WRITABLE; what was allowed once should stay so. */
 uint32_t tcp_send_limit(const struct tcp_conn *, uint32_t ring_bytes);
 
 void tcp_queued(struct tcp_conn *, uint64_t tail);   /* bytes up to `tail` are in the tx ring */
@@ -239,6 +242,8 @@ struct tcp_info {
 	ns_t srtt, rttvar, rtt_min, rto, ack_timeout;
 	uint64_t cwnd, ssthresh, flight, sacked, lost, pacing;
 	uint64_t snd_una, snd_nxt, snd_end, snd_limit, rcv_nxt, rcv_limit, rcv_read;
+	ns_t rcv_rtt;	     /* as seen by the receiver's tuning; 0: not */
+	uint32_t rcv_buffer; /* bytes that the window may span now */
 	uint64_t delivered, delivery_rate;
 	uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
 	uint64_t segs_in, segs_out, data_segs_in, data_segs_out, retransmits, dsacks;

@@ -545,6 +545,40 @@ static void bbr(void **state)
 	bbr_of("racktlp");
 }
 
+/* 1 Gbit/s and 100 ms hold 12.5 MB: the window gets there as soon as a sender could use it. */
+static void long_fast_path_of(const char *autotune, ns_t *took, uint64_t *window)
+{
+	struct path p = {0};
+	char settings[128];
+	ns_t begin;
+
+	snprintf(settings, sizeof(settings), "tcp.cc=newreno\ntcp.recovery=sack\ntcp.autotune=%s\n",
+		 autotune);
+	path_open(&p, settings, 1000000000, 60u << 20);
+	begin = p.w.now;
+	while (!lab_world_accepted(&p.w) || lab_world_accepted(&p.w)->received < 60u << 20) {
+		assert_true(p.w.now < begin + 60 * NS_PER_S);
+		path_run(&p, 10 * NS_PER_MS);
+	}
+	*took = p.w.now - begin;
+	lab_stream_info(lab_world_accepted(&p.w), p.w.now);
+	*window = lab_world_accepted(&p.w)->last.rcv_buffer;
+	path_close(&p);
+}
+
+static void long_fast_path(void **state)
+{
+	ns_t tuned, full;
+	uint64_t window;
+
+	(void)state;
+	long_fast_path_of("no", &full, &window);
+	assert_int_equal(window, RING);
+	long_fast_path_of("yes", &tuned, &window);
+	assert_int_equal(window, RING);
+	near("time with a window that grows", (double)tuned, (double)full, 0.01);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -553,6 +587,7 @@ int main(void)
 	    cmocka_unit_test(prr),         cmocka_unit_test(cubic),
 	    cmocka_unit_test(idle),        cmocka_unit_test(rto_converges),
 	    cmocka_unit_test(rto_doubles), cmocka_unit_test(bbr),
+	    cmocka_unit_test(long_fast_path),
 	};
 
 	plugins = plugins_create(stackd_all_plugins);

@@ -145,6 +145,14 @@ static uint64_t send_limit(struct talk *t)
 	return tcp_send_limit(t->conn, 32768);
 }
 
+/* Of a buffer that would be 64 KB in the end. */
+static uint64_t send_limit_grown(struct talk *t)
+{
+	t->profile.knobs.send_buffer_start = 4096;
+	begin_open(t);
+	return tcp_send_limit(t->conn, 1u << 20);
+}
+
 static void three_syns(struct talk *t)
 {
 	talk_begin(t);
@@ -384,8 +392,14 @@ static const struct row {
     {"initial_window", "3", first_flight, 3},
     {"send_buffer", "4MB", send_limit, 32768}, /* the ring */
     {"send_buffer", "8KB", send_limit, 8192},
+    {"send_buffer_start", "4KB", send_limit, 20 * 1460}, /* twice the initial window */
+    {"send_buffer_start", "31KB", send_limit, 31 * 1024},
+    {"autotune", "yes", send_limit_grown, 20 * 1460},
+    {"autotune", "no", send_limit_grown, 65536},
     {"receive_buffer", "64KB", syn_window, 65535},
     {"receive_buffer", "8KB", syn_window, 8192},
+    {"receive_buffer_start", "16KB", syn_window, 16384},
+    {"receive_buffer_start", "256KB", syn_window, 65535},
     {"syn_backlog", "1", handshakes, 1},
     {"syn_backlog", "2", handshakes, 2},
     {"syncookies", "never", cookies, 0},
