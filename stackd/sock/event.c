@@ -176,12 +176,25 @@ static uint32_t news_received(struct sock *s, struct stackd_sock *shm)
 	return STACKD_IN;
 }
 
+/* TCP would take more.  Before the cursor is stored, so that who looks at both again sees both. */
+static void grow_tx(struct sock *s, struct stackd_sock *shm)
+{
+	uint32_t limit = s->tx_fixed ? 0 : tcp_send_limit(s->conn, (uint32_t)s->region->head.tx_bytes);
+
+	if (limit <= s->tx_limit)
+		return;
+	s->tx_limit = limit;
+	atomic_store_explicit(&shm->tx_limit, limit, memory_order_relaxed);
+}
+
 /* A writer that found no room hears of it when a third is free (as Linux does). */
 static uint32_t news_acked(struct sock *s, struct stackd_sock *shm)
 {
-	uint32_t limit = s->tx_limit;
+	uint32_t limit;
 	uint64_t tail;
 
+	grow_tx(s, shm);
+	limit = s->tx_limit;
 	s->tx_head = tcp_acked(s->conn);
 	atomic_store_explicit(&shm->tx_head, s->tx_head, memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst);
@@ -197,6 +210,7 @@ static uint32_t news_acked(struct sock *s, struct stackd_sock *shm)
 static void news_connected(struct sock *s, struct stackd_sock *shm)
 {
 	sock_publish_endpoints(s);
+	grow_tx(s, shm);
 	atomic_store_explicit(&shm->rx_ack_at, tcp_consume_at(s->conn), memory_order_relaxed);
 	atomic_store_explicit(&shm->state, STACKD_SOCK_CONNECTED, memory_order_release);
 }
@@ -257,8 +271,10 @@ static void sock_news(struct sock_table *t, struct sock *s, uint32_t events)
 	}
 	if (events & TCP_EV_SOFT_ERROR)
 		news_soft_error(t, s, shm);
-	if (events & TCP_EV_ACCEPTED)
+	if (events & TCP_EV_ACCEPTED) {
+		grow_tx(s, shm);
 		sock_offer(t, s);
+	}
 	if (what)
 		sock_tell(t, &s->subs, what);
 	if (events & TCP_EV_CLOSED)

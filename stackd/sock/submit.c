@@ -95,6 +95,7 @@ static void set_tx_limit(struct sock *s, int64_t value)
 		value = most;
 	if (value < 4096)
 		value = 4096;
+	s->tx_fixed = true;
 	s->tx_limit = (uint32_t)value;
 	atomic_store_explicit(&sock_shm(s)->tx_limit, s->tx_limit, memory_order_relaxed);
 }

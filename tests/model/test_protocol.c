@@ -309,6 +309,44 @@ static void no_space(void **state)
 	stop(&d);
 }
 
+/* TCP would take more: who waits for room hears of that too. */
+static void more_room(void **state)
+{
+	static const uint64_t one = 1, ten = 10;
+	struct stackd_sock *s;
+	struct daemon d;
+
+	(void)state;
+	start(&d);
+	d.t[0].profile.knobs.send_buffer_start = 6000;
+	d.t[0].profile.cc.use[0].params = &one;
+	s = connect_a(&d);
+	subscribe(&d, 0, STACKD_OUT);
+	pop(&d);
+	assert_int_equal(s->tx_limit, 6000);
+	put(&d, 6000);
+	s->tx_nospace = 1;
+	post(&d.a, 0, &d.a, (struct stackd_sqe){.op = STACKD_OP_SEND});
+	run(&d, 0);
+	talk_inject(&d.t[0], ". 1:1(0) ack 1461");
+	run(&d, 0);
+	assert_int_equal(s->tx_nospace, 1); /* less than a third */
+	assert_int_equal(pop(&d), 0);
+	tcp_set_cc(d.a.region.socks[0].conn, (struct tcp_plugin){d.t[0].profile.cc.use[0].plugin, &ten});
+	talk_inject(&d.t[0], ". 1:1(0) ack 1561"); /* nor is this */
+	run(&d, 0);
+	assert_int_equal(s->tx_limit, 2 * 10 * 1460);
+	assert_int_equal(s->tx_nospace, 0);
+	assert_int_equal(pop(&d), 1);
+	/* a size that the program named stays */
+	post(&d.a, 0, &d.a, (struct stackd_sqe){.op = STACKD_OP_SETOPT, .opt = STACKD_OPT_SNDBUF, .arg = 8000});
+	run(&d, 0);
+	talk_inject(&d.t[0], ". 1:1(0) ack 3021");
+	run(&d, 0);
+	assert_int_equal(s->tx_limit, 8000);
+	stop(&d);
+}
+
 /* --- what is not believed ------------------------------------------------------------------------- */
 
 static void lies(void **state)
@@ -541,7 +579,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(marks),
 		cmocka_unit_test(events),
-		cmocka_unit_test(no_space),
+		cmocka_unit_test(no_space), cmocka_unit_test(more_room),
 		cmocka_unit_test(lies),
 		cmocka_unit_test(wrong_queue_index),
 		cmocka_unit_test(wrong_handles),
