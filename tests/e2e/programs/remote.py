@@ -62,6 +62,34 @@ def ssh_server(net):
     scp_both_ways(net.peer_sh, lab.STACK4, "2023")
 
 
+# Accepts and starts a program for each connection, with the socket as its descriptors 0 to 2.
+INETD = """
+import os, signal, socket, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+l = socket.create_server((sys.argv[1], int(sys.argv[2])))
+while True:
+    c, _ = l.accept()
+    if os.fork() == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for fd in range(3): os.dup2(c.fileno(), fd)
+        os.execv(sys.argv[3], sys.argv[3:])
+    c.close()
+"""
+
+
+def ssh_inetd(net):
+    lab.random_file("hundred", 100 * MB, 9)
+    words = ["/usr/sbin/sshd", "-i", "-f", sshd_config(lab.STACK4, "2024"), "-E", "sshd.log"]
+    listens(net, 2024, net.run_spawn(PYTHON, "-c", INETD, lab.STACK4, "2024", *words))
+    listens(net, 2025, net.run_spawn("socat", f"TCP-LISTEN:2025,bind={lab.STACK4},fork,reuseaddr",
+                                     f"EXEC:{' '.join(words)},nofork"))
+    for port in ("2024", "2025"):
+        for _ in range(5):
+            text = net.peer_sh("ssh", *SSH_OPTIONS, "-p", port, f"root@{lab.STACK4}", "echo hello")
+            lab.check(text == "hello\n", f"ssh: {text}")
+    scp_both_ways(net.peer_sh, lab.STACK4, "2024")
+
+
 # ---- rsync ----
 
 
