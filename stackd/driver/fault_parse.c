@@ -26,7 +26,7 @@ static const struct unit rate_units[] = {
     {"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}, {NULL, 0}};
 static const struct unit chance_units[] = {{"%", 0.01}, {NULL, 0}};
 
-/* A number with one of the units; false when it is neither, negative or above `most`. */
+/* A number with one of the units, or a plain 0; false when it is neither, negative or above `most`. */
 static bool parse_quantity(const char *text, const struct unit *units, double most, double *out)
 {
 	char *end;
@@ -35,6 +35,10 @@ static bool parse_quantity(const char *text, const struct unit *units, double mo
 	if (*text < '0' || *text > '9' || text[1] == 'x')
 		return false;
 	v = strtod(text, &end);
+	if (v == 0 && *end == '\0') {
+		*out = 0;
+		return true;
+	}
 	for (; units->name; units++) {
 		if (strcmp(end, units->name) == 0) {
 			*out = v * units->factor;

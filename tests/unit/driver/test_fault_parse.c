@@ -47,6 +47,8 @@ static void test_empty_and_units(void **state)
 	assert_int_equal(c.delay_ns, NS_PER_S);
 	assert_int_equal(c.jitter_ns, 250);
 	assert_int_equal(c.rate_bps, 9600);
+	assert_int_equal(fault_parse("loss 0, reorder 0.0, delay 0, jitter 0", &c, error), 0);
+	assert_true(c.loss == 0 && c.reorder == 0 && c.delay_ns == 0 && c.jitter_ns == 0);
 }
 
 static void test_errors_name_the_word(void **state)
@@ -67,6 +69,7 @@ static void test_errors_name_the_word(void **state)
 	    {"delay 20 ms", "\"20\"", "ms"},
 	    {"jitter 601s", "jitter", "600s"},
 	    {"rate 0mbit", "rate", "mbit"},
+	    {"rate 0", "rate", "above 0"},
 	    {"rate 10mb", "\"10mb\"", "mbit"},
 	    {"queue 0", "queue", "65536"},
 	    {"queue 65537", "queue", "65536"},
