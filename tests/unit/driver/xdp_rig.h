@@ -93,7 +93,7 @@ static inline struct driver *open_driver(enum af_xdp_mode mode)
 {
 	struct driver_config c = config(mode);
 	char error[DRIVER_ERROR_MAX] = "";
-	struct driver *d = NULL;
+	static struct driver *d; /* gcc 12 at -O3 thinks that an automatic one dangles */
 
 	if (af_xdp_open(&c, &d, error) != 0)
 		fail_msg("%s", error);
