@@ -35,6 +35,14 @@ static void handshake(struct talk *t)
 	tcp_accepted(t->conn);
 }
 
+/* A server with one connection; the limits are set already. */
+static void serve_one(struct talk *t)
+{
+	talk_begin(t);
+	talk_listen(t, 16);
+	handshake(t);
+}
+
 static struct tcp_listener_info listener(const struct talk *t)
 {
 	struct tcp_listener_info info;
@@ -51,9 +59,7 @@ static void no_record_for_a_syn(void **state)
 	(void)state;
 	begin(&t);
 	t.connections_max = 1;
-	talk_begin(&t);
-	talk_listen(&t, 16);
-	handshake(&t);
+	serve_one(&t);
 	for (unsigned i = 1; i <= 20; i++) {
 		struct tcp_conn *first = t.conn;
 
@@ -176,9 +182,7 @@ static void no_record_for_time_wait(void **state)
 	(void)state;
 	begin(&t);
 	t.connections_max = 1;
-	talk_begin(&t);
-	talk_listen(&t, 16);
-	handshake(&t);
+	serve_one(&t);
 	close_both(&t);
 	talk_inject(&t, "F. 1:1(0) ack 2");
 	talk_expect(&t, ". 2:2(0) ack 2");
@@ -210,9 +214,7 @@ static void no_chunk_for_a_fin(void **state)
 	(void)state;
 	begin(&t);
 	t.chunks_max = 1;
-	talk_begin(&t);
-	talk_listen(&t, 16);
-	handshake(&t);
+	serve_one(&t);
 	talk_send(&t, 100);
 	talk_expect(&t, "P. 1:101(100) ack 1");
 	first = t.conn;

@@ -278,4 +278,21 @@ static int attach(void)
 	return fd;
 }
 
+/* --- a program of tests ----------------------------------------------------------------------------- */
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	writer_free(&request.answer);
+	return rmdir(dir);
+}
+
 #endif

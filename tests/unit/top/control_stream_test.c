@@ -186,19 +186,12 @@ static void refuses_what_it_cannot_follow(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(traces_one_connection_to_its_end),
 	    TEST(captures_with_comments),
 	    TEST(a_reader_that_sleeps_holds_nobody_up),
 	    TEST(refuses_what_it_cannot_follow),
 	};
-	int failed;
 
-	if (!mkdtemp(dir))
-		return 1;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	writer_free(&request.answer);
-	rmdir(dir);
-	return failed;
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -243,7 +243,6 @@ static void refuses_over_the_socket(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(takes_requests_apart),
 	    TEST(shows_connections_like_ss),
@@ -257,12 +256,6 @@ int main(void)
 	    TEST(turns_the_seventeenth_away),
 	    TEST(refuses_over_the_socket),
 	};
-	int failed;
 
-	if (!mkdtemp(dir))
-		return 1;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	writer_free(&request.answer);
-	rmdir(dir);
-	return failed;
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
