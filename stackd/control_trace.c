@@ -328,20 +328,16 @@ static int wanted(struct control_request *r, struct trace *tr)
 int control_trace(struct control_request *r)
 {
 	struct trace *tr = calloc(1, sizeof(*tr));
-	int code;
+	int code = tr ? wanted(r, tr) : -ENOMEM;
 
-	if (!tr)
-		return control_refuse(r, -ENOMEM, "out of memory");
-	code = wanted(r, tr);
+	if (!code) {
+		*tr = (struct trace){.stream = {fill, close_trace}, .user = {.take = take}, .taps = r->context->taps,
+				     .filter = tr->filter, .one = tr->one, .json = r->answer.json, .started = NS_NEVER};
+		code = taps_join(tr->taps, &tr->user);
+	}
 	if (code) {
 		free(tr);
-		return code;
-	}
-	*tr = (struct trace){.stream = {fill, close_trace}, .user = {.take = take}, .taps = r->context->taps,
-			     .filter = tr->filter, .one = tr->one, .json = r->answer.json, .started = NS_NEVER};
-	if (taps_join(tr->taps, &tr->user)) {
-		free(tr);
-		return control_refuse(r, -ENOMEM, "out of memory");
+		return code == -ENOMEM ? control_refuse(r, code, "out of memory") : code;
 	}
 	writer_free(&r->answer);
 	writer_init(&r->answer, false, CONTROL_STREAM_MAX);
