@@ -8,10 +8,9 @@
 #include <sched.h>
 #include <time.h>
 
-#define NS_PER_S       INT64_C(1000000000)
-#define DEGRADED_NS    2000000 /* no event queue left: look this often, asleep in between */
-#define CREDIT_MAX     16
-
+#define NS_PER_S         INT64_C(1000000000)
+#define DEGRADED_NS      2000000 /* no event queue left: look this often, asleep in between */
+#define CREDIT_MAX       16
 #define OFFER_TAKEN_NS   3000 /* a yield that lasts longer ran somebody else */
 #define OFFERS_TAKEN_MAX 8u
 
