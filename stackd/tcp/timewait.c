@@ -98,12 +98,16 @@ static void acknowledge(struct tcp *t, const struct time_wait *w)
 	output_bare(t, &w->local, &w->remote, &h);
 }
 
-/* A SYN that can't be an old duplicate: by timestamp (RFC 6191), else by sequence number. */
-static bool is_newer(const struct time_wait *w, const struct segment *s)
+/* A SYN that can't be an old duplicate (RFC 6191 2): by its timestamp; where that says nothing or
+ * there is none, by its number.  An older timestamp makes it old, whatever its number. */
+static bool is_newer(struct tcp *t, const struct time_wait *w, const struct segment *s)
 {
-	if (w->ts_on && s->opt.has_ts && seq_before(w->ts_recent, s->opt.tsval))
+	if (!w->ts_on || !s->opt.has_ts || s->opt.tsval == w->ts_recent)
+		return seq_before(w->rcv_nxt, s->seq);
+	if (seq_before(w->ts_recent, s->opt.tsval))
 		return true;
-	return seq_before(w->rcv_nxt, s->seq);
+	count(t->counters, COUNT_seg_paws);
+	return false;
 }
 
 bool time_wait_input(struct tcp *t, struct time_wait *w, const struct segment *s)
@@ -112,7 +116,7 @@ bool time_wait_input(struct tcp *t, struct time_wait *w, const struct segment *s
 		count(t->counters, COUNT_seg_rst_no_connection);
 		return true;
 	}
-	if ((s->flags & (SEG_SYN | SEG_ACK | SEG_FIN)) == SEG_SYN && is_newer(w, s)) {
+	if ((s->flags & (SEG_SYN | SEG_ACK | SEG_FIN)) == SEG_SYN && is_newer(t, w, s)) {
 		count(t->counters, COUNT_conn_time_wait_reused);
 		forget(t, w);
 		return false;

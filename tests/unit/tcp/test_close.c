@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "talk.h"
@@ -326,6 +328,83 @@ static void time_wait_reuse(void **state)
 	talk_end(&t);
 }
 
+/* A connection with timestamps, the peer's last being 200, ends; then comes `syn`.  True: it may
+ * begin another. */
+static bool reuse_by(const char *syn)
+{
+	struct talk t;
+	bool reused;
+	char s[96];
+
+	talk_init(&t, NS_PER_S);
+	talk_begin(&t);
+	talk_open_passive(&t, "ts 100 0");
+	talk_inject(&t, ". 1:1(0) ack 1 <ts 150 0>");
+	close_app(&t);
+	talk_expect(&t, "F. 1:1(0) ack 1 <ts>");
+	talk_inject(&t, "F. 1:1(0) ack 2 <ts 200 0>");
+	talk_expect(&t, ". 2:2(0) ack 2 <ts>");
+	assert_int_equal(t.counters.n[COUNT_conn_time_wait], 1);
+	t.conn = NULL;
+	t.closed = false;
+	talk_inject(&t, syn);
+	reused = t.counters.n[COUNT_conn_time_wait_reused] == 1;
+	if (reused) {
+		t.iss_known = false;
+		t.peer_iss += (uint32_t)strtoul(syn + 2, NULL, 10);
+		talk_expect(&t, "S. 0:0(0) ack 1");
+	} else {
+		snprintf(s, sizeof(s), ". 2:2(0) ack 2 <ts %u 200>", (unsigned)t.last_ts);
+		talk_expect(&t, s);
+	}
+	talk_nothing(&t);
+	talk_end(&t);
+	return reused;
+}
+
+/* RFC 6191 section 2, where the incarnation before used timestamps */
+static void time_wait_by_timestamp(void **state)
+{
+	(void)state;
+	assert_true(reuse_by("S 100:100(0) <mss 1460,ts 201 0>"));
+	assert_true(reuse_by("S 0:0(0) <mss 1460,ts 201 0>")); /* whatever its number */
+	assert_true(reuse_by("S 100:100(0) <mss 1460,ts 200 0>"));
+	assert_false(reuse_by("S 0:0(0) <mss 1460,ts 200 0>"));
+	assert_false(reuse_by("S 100:100(0) <mss 1460,ts 199 0>")); /* whatever its number */
+	assert_false(reuse_by("S 0:0(0) <mss 1460,ts 199 0>"));
+	assert_true(reuse_by("S 100:100(0) <mss 1460>"));
+	assert_false(reuse_by("S 0:0(0) <mss 1460>"));
+}
+
+static int open_again(struct talk *t)
+{
+	struct endpoint local = {.port = t->own_port}, remote = {t->peer, t->peer_port};
+
+	return tcp_connect(t->tcp, &local, &remote, NULL, NULL, t->now, &t->conn);
+}
+
+/* We begin anew ourselves: only with timestamps, which have gone on by then. */
+static void time_wait_reopened(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	for (int stamped = 0; stamped < 2; stamped++) {
+		talk_init(&t, NS_PER_S);
+		talk_begin(&t);
+		talk_open_passive(&t, stamped ? "ts 100 0" : "");
+		close_app(&t);
+		talk_expect(&t, "F. 1:1(0) ack 1");
+		talk_inject(&t, stamped ? "F. 1:1(0) ack 2 <ts 200 0>" : "F. 1:1(0) ack 2");
+		talk_expect(&t, ". 2:2(0) ack 2");
+		assert_true(t.closed);
+		assert_int_equal(open_again(&t), -EADDRINUSE);
+		talk_after(&t, NS_PER_S);
+		assert_int_equal(open_again(&t), stamped ? 0 : -EADDRINUSE);
+		talk_end(&t);
+	}
+}
+
 static void several_fins(void **state)
 {
 	struct talk t;
@@ -364,6 +443,8 @@ int main(void)
 	    cmocka_unit_test(abort_),
 	    cmocka_unit_test(rst_in_each_state),
 	    cmocka_unit_test(time_wait_reuse),
+	    cmocka_unit_test(time_wait_by_timestamp),
+	    cmocka_unit_test(time_wait_reopened),
 	    cmocka_unit_test(several_fins),
 	};
 
