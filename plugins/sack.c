@@ -61,7 +61,7 @@ static void sack_on_ack(const struct sp_conn *c, void *st, const struct sp_ack *
 	if (a->una > a->una_before)
 		s->duplicates = 0;
 	else
-		s->duplicates += a->duplicate;
+		s->duplicates += a->sack_news; /* section 2: what tells of nothing new is none */
 	if (episode_was_spurious(&s->episode, a)) {
 		if (s->episode.kind == EPISODE_TIMEOUT)
 			s->judged_to = c->snd_una;

@@ -224,6 +224,22 @@ static void sack_is_lost(void **state)
 			 0); /* what was resent isn't judged by what was held before */
 }
 
+/* RFC 6675 2: an ACK that says nothing of a block is no duplicate, however often it comes. */
+static void sack_duplicates_have_news(void **state)
+{
+	(void)state;
+	start("sack", NULL, SP_SACK);
+	send_new(10);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(ack((struct facts){0}).episode, SP_SAME);
+	assert_int_equal(lost_count(), 0);
+	assert_int_equal(ack((struct facts){0, SEG(1), SEG(2), {0}, 0}).episode, SP_SAME);
+	for (unsigned i = 0; i < 10; i++) /* the same block again */
+		assert_int_equal(ack((struct facts){0, SEG(1), SEG(2), {0}, 0}).episode, SP_SAME);
+	assert_int_equal(ack((struct facts){0, SEG(2), SEG(3), {0}, 0}).episode, SP_SAME);
+	assert_int_equal(ack((struct facts){0, SEG(3), SEG(4), {0}, 0}).episode, SP_ENTER);
+}
+
 static void sack_next_seg(void **state)
 {
 	struct sp_pick p;
@@ -502,6 +518,7 @@ int main(void)
 	    cmocka_unit_test(reno_eifel),
 	    cmocka_unit_test(resend_gets_a_whole_rto),
 	    cmocka_unit_test(sack_is_lost),
+	    cmocka_unit_test(sack_duplicates_have_news),
 	    cmocka_unit_test(sack_next_seg),
 	    cmocka_unit_test(rack_waits_a_quarter_of_rtt),
 	    cmocka_unit_test(rack_at_once_with_three),
