@@ -159,6 +159,18 @@ static void apply(struct tamper *t, const struct tamper_rule *r, ns_t now, const
 	}
 }
 
+/* What waited to be overtaken follows this one at once; nothing else comes between. */
+static void overtake(struct tamper *t, ns_t now, const uint8_t *frame, uint32_t len,
+		     struct tap_verdict *v)
+{
+	ns_t due = now + v->delay_ns;
+
+	if (!v->drop)
+		tap_put(t->driver, due, frame, len);
+	v->drop = true;
+	release(t, due);
+}
+
 static void note(struct tamper *t, const struct seen *s)
 {
 	int64_t end = (int32_t)(s->seq - t->iss - 1) + (int64_t)s->len;
@@ -175,7 +187,7 @@ static void see(void *arg, unsigned host, ns_t now, bool out, uint8_t *frame, ui
 		struct tap_verdict *v)
 {
 	struct tamper *t = arg;
-	bool merged = false;
+	bool merged = false, late;
 	struct edit e;
 	struct seen s;
 
@@ -184,8 +196,9 @@ static void see(void *arg, unsigned host, ns_t now, bool out, uint8_t *frame, ui
 		return;
 	if (t->held && t->held_for == TAMPER_MERGE)
 		merged = v->drop = merge(t, now, frame, len);
-	if (t->held)
-		release(t, now + (t->held_for == TAMPER_REORDER ? 1 : 0));
+	if (t->held && t->held_for == TAMPER_MERGE)
+		release(t, now);
+	late = t->held != NULL;
 	for (unsigned i = 0; i < t->count && !merged; i++)
 		if (!v->drop && (t->until == 0 || now < t->until) && chosen(t, i, &s)) {
 			t->done[i]++;
@@ -195,6 +208,8 @@ static void see(void *arg, unsigned host, ns_t now, bool out, uint8_t *frame, ui
 				break; /* nobody makes its checksum right again */
 		}
 	note(t, &s);
+	if (late)
+		overtake(t, now, frame, len, v);
 }
 
 struct driver *tamper_wrap(struct driver *inner, unsigned host, struct tamper *t)
