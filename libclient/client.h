@@ -137,6 +137,7 @@ struct ofd {
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	int linger;                       /* seconds, -1 off */
 	int rcvlowat;
+	_Atomic uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT, 0: off */
 	uint32_t option_count;
 	struct option_value
 	    option[OPTIONS_MAX]; /* set by the program, as the kernel reads them back */
@@ -363,13 +364,39 @@ static inline uint64_t rx_bytes_available(const struct ofd *o)
 	       atomic_load_explicit(&o->sock->rx_head, memory_order_relaxed);
 }
 
-static inline uint64_t tx_bytes_room(const struct ofd *o)
+#define TX_CHUNK 65536u /* what Linux puts into one buffer at least, however low the mark is */
+
+static inline uint64_t tx_bytes_unsent(const struct ofd *o)
+{
+	uint64_t tail = atomic_load_explicit(&o->sock->tx_tail, memory_order_relaxed);
+	uint64_t sent = atomic_load_explicit(&o->sock->tx_sent, memory_order_acquire);
+	uint64_t head = atomic_load_explicit(&o->sock->tx_head, memory_order_acquire);
+
+	return tail - (sent > head ? sent : head);
+}
+
+static inline uint64_t tx_bytes_free(const struct ofd *o)
 {
 	uint64_t queued = atomic_load_explicit(&o->sock->tx_tail, memory_order_relaxed) -
 			  atomic_load_explicit(&o->sock->tx_head, memory_order_acquire);
 	uint64_t limit = atomic_load_explicit(&o->sock->tx_limit, memory_order_relaxed);
 
 	return queued < limit ? limit - queued : 0;
+}
+
+/* What a write takes now: at the mark of TCP_NOTSENT_LOWAT nothing, before it some at least. */
+static inline uint64_t tx_bytes_room(const struct ofd *o)
+{
+	uint64_t room = tx_bytes_free(o), most = TX_CHUNK, unsent, lowat;
+
+	lowat = atomic_load_explicit(&o->notsent_lowat, memory_order_relaxed);
+	if (!lowat || !room)
+		return room;
+	unsent = tx_bytes_unsent(o);
+	if (unsent >= lowat)
+		return 0;
+	most = lowat - unsent > most ? lowat - unsent : most;
+	return room < most ? room : most;
 }
 
 /* ---- urgent.c ---- */

@@ -4,6 +4,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ struct ofd *luggage_unpack(const struct luggage *l, struct attach *a)
 	o->rcvlowat = l->rcvlowat;
 	o->option_count = l->option_count;
 	memcpy(o->option, l->option, sizeof(o->option));
+	atomic_store(&o->notsent_lowat, (uint32_t)option_value(o, IPPROTO_TCP, TCP_NOTSENT_LOWAT));
 	atomic_store_explicit(&o->mode, MODE_STACK, memory_order_release);
 	return o;
 }

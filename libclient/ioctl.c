@@ -18,9 +18,11 @@ static int ioctl_stack(struct ofd *o, int fd, unsigned long request, void *arg)
 		*(int *)arg = (int)urgent_before_mark(o);
 		return 0;
 	case SIOCOUTQ:
-	case SIOCOUTQNSD:
+	case SIOCOUTQNSD: /* how much was sent is known only where somebody has asked for it */
 		if (o->listening)
 			return EINVAL;
+		if (request == SIOCOUTQNSD && atomic_load(&o->notsent_lowat))
+			queued = tx_bytes_unsent(o);
 		*(int *)arg = (int)queued;
 		return 0;
 	case FIONBIO: /* the kernel's half of a listener never blocks */

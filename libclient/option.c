@@ -41,6 +41,7 @@ static const struct {
 	{IPPROTO_TCP, TCP_MAXSEG, STACKD_OPT_MAXSEG},
 	{IPPROTO_TCP, TCP_QUICKACK, STACKD_OPT_QUICKACK},
 	{IPPROTO_TCP, TCP_DEFER_ACCEPT, STACKD_OPT_DEFER_ACCEPT},
+	{IPPROTO_TCP, TCP_NOTSENT_LOWAT, STACKD_OPT_NOTSENT_LOWAT},
 	{IPPROTO_IP, IP_TOS, STACKD_OPT_TOS},
 	{IPPROTO_IP, IP_TTL, STACKD_OPT_TTL},
 	{IPPROTO_IP, IP_RECVERR, STACKD_OPT_RECVERR},
@@ -262,6 +263,8 @@ static int set_known(struct ofd *o, int fd, int index)
 		return 0;
 	if (known[index].level == SOL_SOCKET && known[index].name == SO_RCVLOWAT)
 		o->rcvlowat = value > 0 ? value : 1;
+	if (known[index].opt == STACKD_OPT_NOTSENT_LOWAT)
+		atomic_store(&o->notsent_lowat, (uint32_t)value);
 	remember(o, known[index].level, known[index].name, value);
 	if (o->mode != MODE_STACK || !known[index].opt)
 		return 0;
@@ -275,8 +278,7 @@ static int set_known(struct ofd *o, int fd, int index)
 static bool is_refused(int level, int name)
 {
 	return level == IPPROTO_TCP &&
-	       (name == TCP_FASTOPEN || name == TCP_FASTOPEN_CONNECT || name == TCP_FASTOPEN_KEY ||
-		name == TCP_NOTSENT_LOWAT);
+	       (name == TCP_FASTOPEN || name == TCP_FASTOPEN_CONNECT || name == TCP_FASTOPEN_KEY);
 }
 
 /* Promises that only the kernel's TCP can keep: an address of the stack is refused after them. */
@@ -409,6 +411,7 @@ void option_inherit(struct ofd *o, const struct ofd *listener)
 	o->sndtimeo_ns = listener->sndtimeo_ns;
 	o->linger = listener->linger;
 	o->rcvlowat = listener->rcvlowat;
+	atomic_store(&o->notsent_lowat, atomic_load(&listener->notsent_lowat));
 	o->option_count = listener->option_count;
 	memcpy(o->option, listener->option, sizeof(o->option));
 	for (uint32_t i = 0; i < o->option_count; i++) /* Linux's exception */

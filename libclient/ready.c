@@ -10,21 +10,27 @@ static uint32_t flags_of(const struct ofd *o)
 	return atomic_load_explicit(&o->sock->flags, memory_order_acquire);
 }
 
-/* Room for `need` bytes; if not, the daemon is asked to tell, and the look is repeated. */
-static bool has_room(struct ofd *o, uint64_t need)
+static bool takes_a_byte(const struct ofd *o)
 {
-	if (tx_bytes_room(o) >= need)
+	return tx_bytes_room(o) > 0;
+}
+
+static bool poll_writable(const struct ofd *o)
+{
+	uint64_t need = atomic_load_explicit(&o->sock->tx_limit, memory_order_relaxed) / ROOM_PART;
+	uint32_t lowat = atomic_load_explicit(&o->notsent_lowat, memory_order_relaxed);
+
+	return tx_bytes_free(o) >= (need ? need : 1) && (!lowat || tx_bytes_unsent(o) * 2 < lowat);
+}
+
+/* If not, the daemon is asked to tell, and the look is repeated. */
+static bool has_room(struct ofd *o, bool (*enough)(const struct ofd *))
+{
+	if (enough(o))
 		return true;
 	atomic_store_explicit(&o->sock->tx_nospace, 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	return tx_bytes_room(o) >= need;
-}
-
-static bool poll_writable(struct ofd *o)
-{
-	uint64_t need = atomic_load_explicit(&o->sock->tx_limit, memory_order_relaxed) / ROOM_PART;
-
-	return has_room(o, need ? need : 1);
+	return enough(o);
 }
 
 static uint32_t connected_bits(struct ofd *o, uint32_t want)
@@ -39,7 +45,7 @@ static uint32_t connected_bits(struct ofd *o, uint32_t want)
 		bits |= POLLHUP;
 	if (rx_bytes_readable(o) >= (uint64_t)o->rcvlowat)
 		bits |= POLLIN | POLLRDNORM;
-	if ((want & (POLLOUT | POLLWRNORM)) && (fin || poll_writable(o)))
+	if ((want & (POLLOUT | POLLWRNORM)) && (fin || has_room(o, poll_writable)))
 		bits |= POLLOUT | POLLWRNORM;
 	if ((flags & STACKD_URGENT) && urgent_is_ready(o))
 		bits |= POLLPRI;
@@ -90,7 +96,8 @@ static void how_far(const struct ofd *o, uint32_t want, struct news *n)
 	if (want & POLLPRI)
 		n->in += atomic_load_explicit(&o->sock->urgent_off, memory_order_relaxed);
 	if (out)
-		n->out = atomic_load_explicit(&o->sock->tx_head, memory_order_acquire);
+		n->out = atomic_load_explicit(&o->sock->tx_head, memory_order_acquire) +
+			 atomic_load_explicit(&o->sock->tx_sent, memory_order_acquire);
 	n->gen = o->gen;
 }
 
@@ -117,7 +124,7 @@ bool ready_readable(struct ofd *o)
 
 bool ready_writable(struct ofd *o)
 {
-	return sock_state(o) != STACKD_SOCK_CONNECTED || has_room(o, 1) ||
+	return sock_state(o) != STACKD_SOCK_CONNECTED || has_room(o, takes_a_byte) ||
 	       (flags_of(o) & STACKD_TX_SHUT) || (sock_shut(o) & 2) ||
 	       atomic_load_explicit(&o->sock->error, memory_order_relaxed);
 }

@@ -116,6 +116,8 @@ struct stackd_sock {
 	uint8_t remote_addr[16];
 	uint16_t local_port, remote_port; /* host order */
 	uint32_t listener;		  /* accepted: the listener's slot */
+	/* D */
+	_Atomic uint64_t tx_sent; /* sent once up to here; kept only with STACKD_OPT_NOTSENT_LOWAT */
 
 	/* C */
 	_Alignas(STACKD_CACHE_LINE) _Atomic uint64_t rx_head; /* consumed up to here */
@@ -172,6 +174,7 @@ enum stackd_opt { /* integer options, in Linux's units unless said */
 	STACKD_OPT_SNDBUF, STACKD_OPT_RCVBUF, STACKD_OPT_MAXSEG, STACKD_OPT_QUICKACK,
 	STACKD_OPT_DEFER_ACCEPT, STACKD_OPT_TOS, STACKD_OPT_TTL, STACKD_OPT_PUSH, /* PUSH: flush a CORK once */
 	STACKD_OPT_RECVERR, /* a soft error becomes `error` at once */
+	STACKD_OPT_NOTSENT_LOWAT, /* OUT also needs less than half of this unsent, 0 off */
 	STACKD_OPT_COUNT
 };
 

@@ -187,24 +187,39 @@ static void grow_tx(struct sock *s, struct stackd_sock *shm)
 	atomic_store_explicit(&shm->tx_limit, limit, memory_order_relaxed);
 }
 
-/* A writer that found no room hears of it when a third is free (as Linux does). */
-static uint32_t news_acked(struct sock *s, struct stackd_sock *shm)
+/* As Linux does: a third is free, and of TCP_NOTSENT_LOWAT less than half is unsent. */
+static bool is_writable(const struct sock *s, uint64_t tail)
 {
-	uint32_t limit;
-	uint64_t tail;
+	uint64_t limit = s->tx_limit;
+
+	return tail - s->tx_head <= limit - limit / 3 &&
+	       (!s->tx_lowat || (tail - s->tx_sent) * 2 < s->tx_lowat);
+}
+
+/* A writer that found no room hears of it. */
+static uint32_t news_room(struct sock *s, struct stackd_sock *shm)
+{
+	uint64_t sent = s->tx_lowat ? tcp_sent(s->conn) : 0;
 
 	grow_tx(s, shm);
-	limit = s->tx_limit;
 	s->tx_head = tcp_acked(s->conn);
 	atomic_store_explicit(&shm->tx_head, s->tx_head, memory_order_release);
+	if (sent > s->tx_sent) {
+		s->tx_sent = sent;
+		atomic_store_explicit(&shm->tx_sent, sent, memory_order_release);
+	}
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&shm->tx_nospace, memory_order_relaxed))
-		return 0;
-	tail = atomic_load_explicit(&shm->tx_tail, memory_order_relaxed);
-	if (tail - s->tx_head > limit - limit / 3)
+	if (!atomic_load_explicit(&shm->tx_nospace, memory_order_relaxed) ||
+	    !is_writable(s, atomic_load_explicit(&shm->tx_tail, memory_order_relaxed)))
 		return 0;
 	atomic_store_explicit(&shm->tx_nospace, 0, memory_order_relaxed);
 	return STACKD_OUT;
+}
+
+void sock_tell_room(struct sock_table *t, struct sock *s)
+{
+	if (s->kind == SOCK_CONN && news_room(s, sock_shm(s)))
+		sock_tell(t, &s->subs, STACKD_OUT);
 }
 
 static void news_connected(struct sock *s, struct stackd_sock *shm)
@@ -258,8 +273,8 @@ static void sock_news(struct sock_table *t, struct sock *s, uint32_t events)
 	}
 	if (events & TCP_EV_READABLE)
 		what |= news_received(s, shm);
-	if (events & TCP_EV_WRITABLE)
-		what |= news_acked(s, shm);
+	if (events & (TCP_EV_WRITABLE | TCP_EV_SENT))
+		what |= news_room(s, shm);
 	if (events & TCP_EV_URGENT) {
 		atomic_store_explicit(&shm->urgent_off, tcp_urgent(s->conn), memory_order_relaxed);
 		atomic_fetch_or_explicit(&shm->flags, STACKD_URGENT, memory_order_release);

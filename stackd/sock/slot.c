@@ -88,6 +88,7 @@ void sock_init_slot(struct sock_table *t, struct sock_region *r, struct sock *s,
 	t->used++;
 	atomic_store_explicit(&shm->rx_tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->tx_head, 0, memory_order_relaxed);
+	atomic_store_explicit(&shm->tx_sent, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->rx_ack_at, UINT64_MAX, memory_order_relaxed);
 	atomic_store_explicit(&shm->flags, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->error, 0, memory_order_relaxed);

@@ -109,6 +109,8 @@ struct sock {
 	uint32_t next_free;
 	uint32_t tx_limit; /* what the slot says */
 	bool tx_fixed;	   /* by SO_SNDBUF */
+	uint32_t tx_lowat; /* TCP_NOTSENT_LOWAT; 0: none */
+	uint64_t tx_sent;  /* what the slot says, if there is one */
 	uint32_t holders;
 	uint8_t bind_flags; /* enum stackd_bind_flag */
 	bool offered;	   /* in an accept ring, nobody's yet */

@@ -85,6 +85,7 @@ static const struct {
 	[STACKD_OPT_QUICKACK] = {true, TCP_OPT_QUICKACK},
 	[STACKD_OPT_TOS] = {true, TCP_OPT_TOS},
 	[STACKD_OPT_TTL] = {true, TCP_OPT_TTL},
+	[STACKD_OPT_NOTSENT_LOWAT] = {true, TCP_OPT_TELL_SENT},
 };
 
 static void set_tx_limit(struct sock *s, int64_t value)
@@ -104,6 +105,8 @@ static void apply_option(struct sock *s, uint32_t opt, int64_t value)
 {
 	if (opt == STACKD_OPT_SNDBUF)
 		set_tx_limit(s, value);
+	if (opt == STACKD_OPT_NOTSENT_LOWAT)
+		s->tx_lowat = (uint32_t)value;
 	if (s->conn && tcp_opt_of[opt].known)
 		tcp_set_option(s->conn, tcp_opt_of[opt].opt, value);
 }
@@ -153,6 +156,8 @@ static void do_setopt(struct sock_table *t, struct sock_client *c, struct sock *
 	if (s->options)
 		keep_option(s->options, e->opt, e->arg);
 	apply_option(s, e->opt, e->arg);
+	if (e->opt == STACKD_OPT_NOTSENT_LOWAT)
+		sock_tell_room(t, s);
 }
 
 /* --- connections ---------------------------------------------------------------------------------- */

@@ -33,6 +33,8 @@ static inline struct stackd_sock *sock_shm(const struct sock *s)
 /* Tells all who are interested in `what` (enum stackd_interest; 0: everybody). */
 void sock_tell(struct sock_table *, struct list *subs, uint32_t what);
 void sock_post(struct sock_table *, struct sock_sub *);
+/* What is acknowledged and sent into the slot; tells a writer who waits for that. */
+void sock_tell_room(struct sock_table *, struct sock *);
 void sock_sub_set(struct sock_table *, struct sock_client *, struct sock *, const struct stackd_sqe *);
 void sock_sub_end(struct sock_table *, struct sock_client *, const struct sock *, const struct stackd_sqe *);
 void sock_sub_free(struct sock_table *, struct sock_sub *);

@@ -91,6 +91,7 @@ struct tcp_conn {
 	bool fin_queued : 1, fin_sent : 1, orphan : 1, recovering : 1, syn_due : 1;
 	bool nodelay : 1, cork : 1, push_now : 1, keepalive : 1, override : 1;
 	bool blocked_by_cwnd : 1, buffers_asked : 1, plugins_open : 1, timer_ran : 1;
+	bool tells_sent : 1;
 	bool cc_spared : 1, lost_more : 1;         /* only a probe is lost; something else too */
 	bool ecn_on : 1, ce_seen : 1, cwr_due : 1; /* RFC 3168: agreed; to be echoed; to be said */
 	uint32_t iss, irs;

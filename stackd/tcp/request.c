@@ -126,6 +126,11 @@ uint64_t tcp_acked(const struct tcp_conn *c)
 	return c->view.snd_una < c->tx_tail ? c->view.snd_una : c->tx_tail;
 }
 
+uint64_t tcp_sent(const struct tcp_conn *c)
+{
+	return c->view.snd_nxt < c->tx_tail ? c->view.snd_nxt : c->tx_tail;
+}
+
 uint64_t tcp_urgent(const struct tcp_conn *c)
 {
 	return c->urgent_in == NO_OFFSET ? 0 : c->urgent_in;
@@ -287,6 +292,9 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_opt opt, int64_t v)
 		if (!within(v, 0, 255))
 			return -EINVAL;
 		c->tos = (uint8_t)(v & 0xfc); /* the ECN bits are TCP's */
+		return 0;
+	case TCP_OPT_TELL_SENT:
+		c->tells_sent = v != 0;
 		return 0;
 	case TCP_OPT_TTL:
 		if (!within(v, 1, 255))

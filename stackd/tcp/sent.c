@@ -119,6 +119,8 @@ struct chunk *sent_append(struct tcp_conn *c, uint32_t len, bool alone)
 	c->view.snd_nxt += len;
 	c->view.flight += len;
 	stamp(c, k);
+	if (c->tells_sent)
+		conn_event(c, TCP_EV_SENT);
 	return k;
 }
 

@@ -141,6 +141,7 @@ enum tcp_event {
 	TCP_EV_EOF = 16,	/* the peer's FIN is in order */
 	TCP_EV_URGENT = 32,
 	TCP_EV_SOFT_ERROR = 64, /* tcp_soft_error is another; the connection goes on */
+	TCP_EV_SENT = 256,	/* snd_nxt moved: tcp_sent; only with TCP_OPT_TELL_SENT */
 	TCP_EV_CLOSED = 128,	/* the last: tcp_conn_error tells 0 or why.  The buffers are no longer
 				   used and the pointer is dead after the next call into tcp */
 };
@@ -151,6 +152,7 @@ void *tcp_user(const struct tcp_conn *);
 void tcp_set_user(struct tcp_conn *, void *);
 uint64_t tcp_received(const struct tcp_conn *); /* rcv_nxt without a FIN: bytes in order in the rx ring */
 uint64_t tcp_acked(const struct tcp_conn *);    /* snd_una without a FIN */
+uint64_t tcp_sent(const struct tcp_conn *);     /* snd_nxt without a FIN */
 uint64_t tcp_urgent(const struct tcp_conn *);   /* offset after the urgent data */
 int tcp_conn_error(const struct tcp_conn *);    /* 0, ECONNRESET, ECONNREFUSED, ETIMEDOUT, ECONNABORTED ... */
 int tcp_soft_error(const struct tcp_conn *); /* of the path, since the last ACK; 0: none */
@@ -210,6 +212,7 @@ enum tcp_opt {
 	TCP_OPT_NODELAY, TCP_OPT_CORK, TCP_OPT_PUSH, TCP_OPT_KEEPALIVE, TCP_OPT_KEEPIDLE_S,
 	TCP_OPT_KEEPINTVL_S, TCP_OPT_KEEPCNT, TCP_OPT_USER_TIMEOUT_MS, TCP_OPT_SYNCNT, TCP_OPT_LINGER2_S,
 	TCP_OPT_SNDBUF, TCP_OPT_RCVBUF, TCP_OPT_MAXSEG, TCP_OPT_QUICKACK, TCP_OPT_TOS, TCP_OPT_TTL,
+	TCP_OPT_TELL_SENT,
 };
 /* 0 or -EINVAL (out of range, or the connection has ended). */
 int tcp_set_option(struct tcp_conn *, enum tcp_opt, int64_t value);

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* poll, ppoll, select, pselect: bits, mixes, timeouts, wrong arguments. */
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <time.h>
 #include <unistd.h>
@@ -191,6 +198,95 @@ static void of_a_listener(void)
 	close(listener);
 }
 
+/* ---- TCP_NOTSENT_LOWAT ---- */
+
+#define MARK 16384
+
+static char block[200000];
+
+static int unsent(int fd)
+{
+	int n = -1;
+
+	need(ioctl(fd, SIOCOUTQNSD, &n) == 0);
+	return n;
+}
+
+/* Until nothing more is taken, and it stays so: what doesn't fill a segment may leave late. */
+static void fill(int fd)
+{
+	for (int quiet = 0; quiet < 15; quiet++) {
+		while (send(fd, block, 4000, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+			quiet = 0;
+		pause_ms(40);
+	}
+}
+
+static void *reads(void *arg)
+{
+	return (void *)(intptr_t)other_recv(arg, 3 * sizeof(block));
+}
+
+static void unsent_mark(void)
+{
+	struct ends e = ends_open();
+	struct epoll_event ev = {.events = EPOLLOUT | EPOLLET};
+	int ep = epoll_create1(0), value = 0;
+	socklen_t len = sizeof(value);
+
+	section("TCP_NOTSENT_LOWAT");
+	set_int(e.fd, SOL_SOCKET, SO_SNDBUF, 200000);
+	result("set", setsockopt(e.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){MARK}, sizeof(int)));
+	need(getsockopt(e.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, &len) == 0);
+	say("get", "%d", value);
+	need(epoll_ctl(ep, EPOLL_CTL_ADD, e.fd, &ev) == 0);
+	result("epoll when empty", epoll_wait(ep, &ev, 1, 1000));
+	show_poll("poll when empty", e.fd, POLLOUT);
+	fill(e.fd);
+	result("send at the mark", send(e.fd, block, 1, MSG_DONTWAIT));
+	say("as much is unsent", "%d", unsent(e.fd) >= MARK);
+	say("and not much more", "%d", unsent(e.fd) < MARK + 100000);
+	show_poll("poll at the mark", e.fd, POLLOUT);
+	epoll_wait(ep, &ev, 1, 0);
+	result("epoll at the mark", epoll_wait(ep, &ev, 1, 0));
+	for (int i = 0; i < 3000 && unsent(e.fd) >= MARK / 2; i++) {
+		other_recv(&e, 4000);
+		pause_ms(1);
+	}
+	result("epoll when half is sent", epoll_wait(ep, &ev, 1, 10000));
+	await(e.fd, POLLOUT);
+	show_poll("poll when half is sent", e.fd, POLLOUT);
+	result("send then", send(e.fd, block, 100, MSG_DONTWAIT));
+	fill(e.fd);
+	set_int(e.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0x7fffffff);
+	result("send with a higher mark", send(e.fd, block, 100, MSG_DONTWAIT));
+	close(ep);
+	ends_close(&e);
+}
+
+static void lowest_mark(void)
+{
+	struct ends e = ends_open();
+	struct pollfd p = {.fd = e.fd, .events = POLLOUT};
+	pthread_t t;
+	void *read_by_then;
+
+	section("TCP_NOTSENT_LOWAT 1");
+	set_int(e.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1);
+	need(pthread_create(&t, NULL, reads, &e) == 0);
+	for (int i = 0; i < 2; i++)
+		result("send that waits", send(e.fd, block, sizeof(block), 0));
+	for (size_t sent = 0; sent < sizeof(block); sent += 10000) {
+		need(poll(&p, 1, 10000) == 1);
+		need(send(e.fd, block, 10000, MSG_DONTWAIT) == 10000);
+	}
+	pthread_join(t, &read_by_then);
+	say("arrived", "%d", (long)(intptr_t)read_by_then == 3 * sizeof(block));
+	result("send when all is read", send(e.fd, block, 1, MSG_DONTWAIT));
+	result("poll then", poll(&p, 1, 10000));
+	ends_close(&e);
+}
+
 int main(int argc, char **argv)
 {
 	observe_start(argc, argv);
@@ -199,5 +295,7 @@ int main(int argc, char **argv)
 	by_select();
 	by_pselect();
 	of_a_listener();
+	unsent_mark();
+	lowest_mark();
 	return observe_end();
 }

@@ -203,6 +203,48 @@ static void a_writer_without_room_hears_when_a_third_is_free(void **state)
 	assert_int_equal(stand_pop(c, 0), 3);
 }
 
+/* TCP_NOTSENT_LOWAT: told as soon as less than half of the mark is unsent, acknowledged or not. */
+static void a_writer_at_its_mark_hears_of_what_was_sent(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+	struct stackd_sock *shm = stand_shm(&p.from);
+	uint64_t unsent;
+
+	(void)state;
+	subscribe(&p.from, 3, 0, STACKD_OUT);
+	stand_post(&p.from, STACKD_OP_SETOPT, STACKD_OPT_NOTSENT_LOWAT, 4000, 0);
+	for (int i = 0; i < 10; i++) {
+		stand_send(&p.from, 1000);
+		stand_run(&stand);
+	}
+	assert_int_equal(shm->tx_sent, 10000);
+	for (int i = 0; i < 10; i++) { /* more than the window takes */
+		stand_send(&p.from, UINT32_MAX);
+		stand_run(&stand);
+	}
+	unsent = shm->tx_tail - shm->tx_sent;
+	assert_true(unsent > 4000);
+	shm->tx_nospace = 1;
+	while (stand_pop(c, 0) >= 0)
+		;
+	while (shm->tx_tail - shm->tx_sent >= 2000) {
+		assert_int_equal(shm->tx_nospace, 1);
+		assert_int_equal(stand_pop(c, 0), -1);
+		assert_true(stand_read(&p.to, 1000) > 0);
+		stand_run(&stand);
+	}
+	while (shm->tx_nospace && stand_read(&p.to, 1000)) /* and a third must be free */
+		stand_run(&stand);
+	assert_int_equal(shm->tx_nospace, 0);
+	assert_int_equal(stand_pop(c, 0), 3);
+	shm->tx_nospace = 1;
+	stand_post(&p.from, STACKD_OP_SETOPT, STACKD_OPT_NOTSENT_LOWAT, 0, 0);
+	stand_run(&stand);
+	assert_int_equal(shm->tx_nospace, 0);
+	assert_int_equal(stand_pop(c, 0), 3);
+}
+
 static void a_listener_tells_who_subscribed_before_and_after(void **state)
 {
 	struct stand_client *c = stand_attach(&stand, 32);
@@ -326,6 +368,7 @@ int main(void)
 		test(unsubscribed_is_quiet),
 		test(soft_errors),
 		test(a_writer_without_room_hears_when_a_third_is_free),
+		test(a_writer_at_its_mark_hears_of_what_was_sent),
 		test(a_listener_tells_who_subscribed_before_and_after),
 		test(a_sleeper_is_woken_once),
 		test(lies_about_an_event_queue_expel),
