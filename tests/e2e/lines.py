@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""lines.py CASE DRIVER - stackd's sockets in a foreign event loop: stackd-lines on libevent, without a preloaded
+"""lines.py CASE DRIVER [SHARDS] - stackd's sockets in a foreign event loop: stackd-lines on libevent, without a preloaded
 library, and the kernel's sockets as its clients."""
 
 import os
@@ -159,8 +159,8 @@ def bad_words(net):
     lab.check(p.wait(20) == 1 and "No such file" in p.output(), p.output())
 
 
-def test(case, driver):
-    with lab.Lab(driver=driver) as net:
+def test(case, driver, shards="1"):
+    with lab.Lab(driver=driver, shards=int(shards)) as net:
         net.start()
         globals()["test_" + case](net)
 
