@@ -6,6 +6,7 @@
 #include "preload.h"
 #include "stackd.h"
 
+#include <linux/sockios.h>
 #include <stdarg.h>
 
 PRELOAD int socket(int domain, int type, int protocol)
@@ -72,6 +73,14 @@ PRELOAD int ioctl(int fd, unsigned long request, ...)
 	arg = va_arg(ap, void *);
 	va_end(ap);
 	return stackd_ioctl(fd, request, arg);
+}
+
+/* The C library's own calls the kernel past our ioctl. */
+PRELOAD int sockatmark(int fd)
+{
+	int mark;
+
+	return stackd_ioctl(fd, SIOCATMARK, &mark) < 0 ? -1 : mark;
 }
 
 PRELOAD int fcntl(int fd, int command, ...)

@@ -36,6 +36,8 @@ static void urgent(void)
 	say_bytes("bytes", 2);
 	result("SIOCATMARK then", ioctl(e.fd, SIOCATMARK, &mark));
 	say("at the mark then", "%d", mark);
+	result("sockatmark", sockatmark(e.fd));
+	result("sockatmark of no socket", sockatmark(1000));
 	result("nothing more", recv(e.fd, buf, 10, MSG_DONTWAIT));
 	show_poll("poll then", e.fd, POLLIN | POLLOUT | POLLPRI);
 out:
