@@ -62,6 +62,17 @@ bool ranges_hold(const struct ranges *s, uint64_t begin, uint64_t end)
 	return begin >= end || (i < s->count && s->r[i].begin <= begin);
 }
 
+bool ranges_common(const struct ranges *s, uint64_t begin, uint64_t end, struct range *out)
+{
+	uint32_t i = first_reaching(s, begin + 1);
+
+	if (begin >= end || i == s->count || s->r[i].begin >= end)
+		return false;
+	out->begin = s->r[i].begin > begin ? s->r[i].begin : begin;
+	out->end = s->r[i].end < end ? s->r[i].end : end;
+	return true;
+}
+
 void ranges_trim(struct ranges *s, uint64_t off)
 {
 	uint32_t gone = 0;

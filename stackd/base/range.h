@@ -25,6 +25,8 @@ void ranges_clear(struct ranges *s);
 int64_t ranges_add(struct ranges *s, uint64_t begin, uint64_t end);
 /* True when all of [begin, end) is in the set. */
 bool ranges_hold(const struct ranges *s, uint64_t begin, uint64_t end);
+/* The first part of [begin, end) that is in the set; false: none. */
+bool ranges_common(const struct ranges *s, uint64_t begin, uint64_t end, struct range *out);
 /* Removes all below `off`; a range that spans it is cut. */
 void ranges_trim(struct ranges *s, uint64_t off);
 uint64_t ranges_total(const struct ranges *s);

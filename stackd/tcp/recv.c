@@ -186,6 +186,15 @@ static bool hold(struct tcp_conn *c, const struct segment *s, const struct piece
 	return true;
 }
 
+/* RFC 2883 4.2: of a segment that brings something new, the first part that had come before. */
+static void note_part(struct tcp_conn *c, const struct piece *p)
+{
+	struct range twice;
+
+	if (p->skip == 0 && c->held && ranges_common(&c->held->set, p->begin, p->end, &twice))
+		recv_note_duplicate(c, twice.begin, twice.end);
+}
+
 static bool held_already(const struct tcp_conn *c, const struct piece *p)
 {
 	return c->held && p->begin < p->end && ranges_hold(&c->held->set, p->begin, p->end);
@@ -204,6 +213,7 @@ static void place_out_of_order(struct tcp_conn *c, const struct segment *s, cons
 		count(c->tcp->counters, COUNT_seg_ooo_declined);
 		return;
 	}
+	note_part(c, p);
 	seg->kept = p->begin == p->end || hold(c, s, p);
 	if (seg->kept && p->fin)
 		c->rcv_fin = p->end;
@@ -214,6 +224,7 @@ static void place_in_order(struct tcp_conn *c, const struct segment *s, const st
 {
 	seg->in_order = seg->kept = true;
 	seg->fills_gap = c->held != NULL;
+	note_part(c, p);
 	segment_copy(s, p->skip, (uint32_t)(p->end - p->begin), &c->rx, p->begin);
 	if (p->fin)
 		c->rcv_fin = p->end;

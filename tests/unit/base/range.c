@@ -69,6 +69,22 @@ static void trim_both(uint64_t base, uint64_t off)
 		assert_int_equal(set.r[set.newest].end, newest.end);
 }
 
+static void assert_first_common(uint64_t base, uint64_t begin, uint64_t end)
+{
+	uint64_t first = begin, last;
+	struct range got;
+
+	while (first < end && !model[first])
+		first++;
+	for (last = first; last < end && model[last];)
+		last++;
+	assert_int_equal(ranges_common(&set, base + begin, base + end, &got), first < end);
+	if (first < end) {
+		assert_int_equal(got.begin, base + first);
+		assert_int_equal(got.end, base + last);
+	}
+}
+
 static void test_against_bitmap(void **state)
 {
 	struct rng r;
@@ -95,6 +111,7 @@ static void test_against_bitmap(void **state)
 			for (uint64_t off = begin; off < end; off++)
 				held &= model[off];
 			assert_int_equal(ranges_hold(&set, base + begin, base + end), held);
+			assert_first_common(base, begin, begin + rng_below(&r, 40));
 		}
 		assert_like_model(base);
 	}

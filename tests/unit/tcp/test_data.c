@@ -54,6 +54,26 @@ static void out_of_order(void **state)
 	talk_end(&t);
 }
 
+/* RFC 2883 4.2: a segment that is old in part tells of its first old part */
+static void partly_old(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_sack(&t);
+	talk_inject(&t, ". 101:201(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 101:201>");
+	talk_inject(&t, ". 51:251(200) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 101:201,sack 51:251>");
+	talk_inject(&t, ". 301:401(100) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 301:401,sack 51:251>");
+	talk_inject(&t, ". 201:351(150) ack 1"); /* at both ends */
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 201:251,sack 51:401>");
+	talk_inject(&t, ". 1:61(60) ack 1"); /* in order */
+	talk_expect(&t, ". 1:1(0) ack 401 <sack 51:61>");
+	talk_end(&t);
+}
+
 /* MUST-58, MUST-59: one ACK for a burst; without SACK one for each segment behind a gap */
 static void bursts(void **state)
 {
@@ -554,25 +574,16 @@ static void small_mss(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(out_of_order),
-	    cmocka_unit_test(bursts),
-	    cmocka_unit_test(many_ranges),
-	    cmocka_unit_test(declined),
-	    cmocka_unit_test(window),
-	    cmocka_unit_test(edge),
-	    cmocka_unit_test(nagle),
-	    cmocka_unit_test(cork),
-	    cmocka_unit_test(wrap),
-	    cmocka_unit_test(delayed_ack),
-	    cmocka_unit_test(gso),
-	    cmocka_unit_test(driver_full),
-	    cmocka_unit_test(ecn),
-	    cmocka_unit_test(exact_marks),
-	    cmocka_unit_test(exact_marks_are_for_who_asks),
-	    cmocka_unit_test(urgent),
-	    cmocka_unit_test(urgent_again),
-	    cmocka_unit_test(urgent_probe),
-	    cmocka_unit_test(unscaled_window),
+	    cmocka_unit_test(out_of_order), cmocka_unit_test(partly_old),
+	    cmocka_unit_test(bursts),       cmocka_unit_test(many_ranges),
+	    cmocka_unit_test(declined),     cmocka_unit_test(window),
+	    cmocka_unit_test(edge),         cmocka_unit_test(nagle),
+	    cmocka_unit_test(cork),         cmocka_unit_test(wrap),
+	    cmocka_unit_test(delayed_ack),  cmocka_unit_test(gso),
+	    cmocka_unit_test(driver_full),  cmocka_unit_test(ecn),
+	    cmocka_unit_test(exact_marks),  cmocka_unit_test(exact_marks_are_for_who_asks),
+	    cmocka_unit_test(urgent),       cmocka_unit_test(urgent_again),
+	    cmocka_unit_test(urgent_probe), cmocka_unit_test(unscaled_window),
 	    cmocka_unit_test(small_mss),
 	};
 
