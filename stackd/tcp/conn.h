@@ -388,9 +388,9 @@ void output_ack_from_probe(struct tcp_conn *c);
 void output_reset(struct tcp *t, const struct segment *s);
 /* Answers a segment that nobody owns (RFC 9293 3.10.7.1). */
 void output_reject(struct tcp *t, const struct segment *s);
-/* A bare segment outside of any connection. */
+/* A bare segment outside of any connection; tos, ttl: of the one that it is for, else 0. */
 void output_bare(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
-		 const struct segment_head *h);
+		 const struct segment_head *h, uint8_t tos, uint8_t ttl);
 bool challenge_allowed(struct tcp *t, const struct tcp_knobs *knobs);
 
 /* --- transmit.c -------------------------------------------------------------------------- */

@@ -450,10 +450,13 @@ void output_ack_from_probe(struct tcp_conn *c)
 }
 
 void output_bare(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
-		 const struct segment_head *h)
+		 const struct segment_head *h, uint8_t tos, uint8_t ttl)
 {
-	struct net_send out = {
-	    .src = &local->addr, .dst = &remote->addr, .l4 = t->head + NET_HEADROOM};
+	struct net_send out = {.src = &local->addr,
+			       .dst = &remote->addr,
+			       .tos = tos,
+			       .ttl = ttl,
+			       .l4 = t->head + NET_HEADROOM};
 	struct net_route route;
 
 	if (net_route(t->net, &remote->addr, &local->addr, &route) < 0)
@@ -479,7 +482,7 @@ void output_reset(struct tcp *t, const struct segment *s)
 		    s->seq + s->len + (s->flags & SEG_SYN ? 1 : 0) + (s->flags & SEG_FIN ? 1 : 0);
 		h.flags = SEG_RST | SEG_ACK;
 	}
-	output_bare(t, &s->local, &s->remote, &h);
+	output_bare(t, &s->local, &s->remote, &h, 0, 0);
 }
 
 /* RFC 9293 3.10.7.1, CLOSED STATE */

@@ -95,7 +95,7 @@ static void acknowledge(struct tcp *t, const struct time_wait *w)
 		h.opt.tsval = w->ts_offset + (uint32_t)(t->now / NS_PER_MS);
 		h.opt.tsecr = w->ts_recent;
 	}
-	output_bare(t, &w->local, &w->remote, &h);
+	output_bare(t, &w->local, &w->remote, &h, w->tos, w->ttl);
 }
 
 /* A SYN that can't be an old duplicate (RFC 6191 2): by its timestamp; where that says nothing or

@@ -415,6 +415,35 @@ static void diffserv_and_ttl(void **state)
 	talk_end(&t);
 }
 
+/* Also what no connection sends any more, or yet: a peer that asks for a TTL of 255 (RFC 5082) hears
+ * TIME-WAIT's ACKs, and the cookie in a SYN-ACK. */
+static void diffserv_and_ttl_outside(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.knobs.tos = 0x28;
+	t.profile.knobs.ttl = 255;
+	t.profile.knobs.syncookies = TCP_SYNCOOKIES_ALWAYS;
+	talk_begin(&t);
+	talk_listen(&t, 1);
+	talk_inject(&t, "S 0:0(0) <mss 1460>");
+	t.iss = get_be32(t.net.queue[t.net.begin % FAKE_PACKETS_MAX]->l4 + 4);
+	t.iss_known = true;
+	expect_marks(&t, 0x28, 255);
+	talk_inject(&t, ". 1:1(0) ack 1");
+	tcp_shutdown_write(t.conn);
+	talk_run(&t);
+	expect_marks(&t, 0x28, 255);
+	talk_inject(&t, "F. 1:1(0) ack 2");
+	expect_marks(&t, 0x28, 255);
+	assert_true(t.closed);
+	talk_inject(&t, "F. 1:1(0) ack 2"); /* to TIME-WAIT */
+	expect_marks(&t, 0x28, 255);
+	talk_end(&t);
+}
+
 /* The field is all of TCP's and the application's: ECT(0) beside the class. */
 static void diffserv_beside_ecn(void **state)
 {
@@ -451,6 +480,7 @@ int main(void)
 	    cmocka_unit_test(local_address_stays),
 	    cmocka_unit_test(keepalive_only_if_idle),
 	    cmocka_unit_test(diffserv_and_ttl),
+	    cmocka_unit_test(diffserv_and_ttl_outside),
 	    cmocka_unit_test(diffserv_beside_ecn),
 	};
 
