@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """check_register.py ROOT - every test that docs/rfc9293.md and docs/ledger.md name, as PROGRAM/function, exists and is
-run by its program; every row has six cells and says something."""
+run by its program; every row has six cells and says something, and what is met names a test."""
 import os
 import re
 import sys
@@ -12,6 +12,7 @@ SOURCES = {
     "sock": "tests/unit/sock/test_{}.c",
     "plugins": "tests/plugins/{}.c",
 }
+TEST = r"\b(tcp|net|sock|plugins)[-_]\w+/\w+|\b(client-|e2e_)\w+"
 
 
 def read(root, path):
@@ -30,6 +31,8 @@ def problems(root, page):
                 yield number, f"{len(cells)} cells"
             elif all(c == "-" for c in cells[3:]):
                 yield number, "says nothing"
+            elif cells[3] != "-" and not re.search(TEST + "|binds applications", cells[3]):
+                yield number, "no test named"
         for area, program, test in re.findall(r"\b(tcp|net|sock|plugins)[-_](\w+)/(\w+)", line):
             text = read(root, SOURCES[area].format(program))
             defined = re.search(rf"^static void {test}\(void \*\*", text, re.M)
