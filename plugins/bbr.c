@@ -27,6 +27,8 @@ struct state {
 	uint32_t full_rounds, cycle;
 	enum mode mode;
 	bool full, recovering, conserve, round_start, rtt_expired;
+	bool has_rtt; /* the pace of before was a guess */
+	bool idle;    /* nothing delivered since sending began again */
 	uint64_t conserve_end;
 };
 
@@ -125,7 +127,7 @@ static void probe_rtt(const struct sp_conn *c, struct state *s, struct sp_cc_out
 {
 	const struct params *p = c->params;
 
-	if (s->mode != PROBE_RTT && s->rtt_expired) {
+	if (s->mode != PROBE_RTT && s->rtt_expired && !s->idle) {
 		s->mode = PROBE_RTT;
 		s->prior_cwnd = out->cwnd > s->prior_cwnd ? out->cwnd : s->prior_cwnd;
 		s->probe_rtt_end = 0;
@@ -170,14 +172,26 @@ static uint32_t pacing_gain(const struct state *s)
 	}
 }
 
-static void set_pacing(const struct sp_conn *c, const struct state *s, struct sp_cc_out *out)
+static uint64_t pace_of(const struct state *s, uint64_t rate)
 {
-	uint64_t rate = rate_max(s), pace;
+	return (uint64_t)((double)rate * pacing_gain(s) / UNIT * 0.99); /* let a queue drain */
+}
 
-	if (rate == 0) /* before the first sample: the window in a round trip, or in 1 ms */
-		rate = (uint64_t)((double)out->cwnd * 1e9 / (double)(c->srtt ? c->srtt : 1000000));
-	pace = (uint64_t)((double)rate * pacing_gain(s) / UNIT * 0.99); /* let a queue drain */
-	if (s->full || pace > out->pacing)
+/* Before there is a rate: the window in a round trip, or in 1 ms. */
+static void guess_pacing(const struct sp_conn *c, struct state *s, struct sp_cc_out *out)
+{
+	s->has_rtt = c->srtt != 0;
+	out->pacing = pace_of(s, (uint64_t)((double)out->cwnd * 1e9 /
+					    (double)(c->srtt ? c->srtt : 1000000)));
+}
+
+static void set_pacing(const struct sp_conn *c, struct state *s, struct sp_cc_out *out)
+{
+	uint64_t pace = pace_of(s, rate_max(s));
+
+	if (!s->has_rtt)
+		guess_pacing(c, s, out);
+	if (pace != 0 && (s->full || pace > out->pacing))
 		out->pacing = pace;
 }
 
@@ -211,7 +225,7 @@ static void bbr_open(const struct sp_conn *c, void *st, struct sp_cc_out *out)
 
 	s->initial = out->cwnd;
 	s->round_delivered = c->delivered;
-	set_pacing(c, s, out);
+	guess_pacing(c, s, out);
 }
 
 static void bbr_on_ack(const struct sp_conn *c, void *st, const struct sp_ack *a, bool recovering,
@@ -227,6 +241,7 @@ static void bbr_on_ack(const struct sp_conn *c, void *st, const struct sp_ack *a
 	update_full(s, a);
 	update_rtt(c, s, a);
 	update_mode(c, s, a, out);
+	s->idle = false;
 	set_pacing(c, s, out);
 	set_cwnd(c, s, a, out);
 }
@@ -240,13 +255,17 @@ static void bbr_on_episode(const struct sp_conn *c, void *st, enum sp_episode e,
 		if (!s->recovering)
 			s->prior_cwnd = out->cwnd;
 		s->recovering = true;
-		s->conserve = true;
+		s->conserve = e == SP_ENTER; /* after a time-out growth is the usual one */
 		s->conserve_end = c->snd_nxt;
 		out->cwnd = e == SP_TIMEOUT ? c->mss : c->flight + c->mss;
 	} else if (e == SP_EXIT || e == SP_UNDO) {
 		s->recovering = s->conserve = false;
 		if (out->cwnd < s->prior_cwnd)
 			out->cwnd = s->prior_cwnd;
+	} else if (e == SP_IDLE) { /* no probing up, nor of the round trip that idling has measured */
+		s->idle = true;
+		if (s->mode == PROBE_BW)
+			out->pacing = (uint64_t)((double)rate_max(s) * 0.99);
 	}
 	cc_at_least_one(c, out);
 }
