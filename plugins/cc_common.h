@@ -156,14 +156,15 @@ static inline bool cc_recovering(const struct sp_conn *c, struct cc_loss *l, con
 	return true;
 }
 
-/* RFC 3465 with at most `limit` segments for one ACK (one after a time-out: 2.3); returns the
- * bytes left over when ssthresh is reached. */
+/* RFC 3465 with at most `limit` segments for one ACK; one as long as what was out at a time-out is
+ * acknowledged: a resend that fills a hole brings much at once (2.3).  Returns the bytes left over
+ * when ssthresh is reached. */
 static inline uint64_t cc_slow_start(const struct sp_conn *c, const struct cc_loss *l,
 				     uint64_t delivered, uint64_t limit, struct sp_cc_out *out)
 {
 	uint64_t bytes = limit * c->mss, room;
 
-	if (l->timed_out && c->snd_una < l->timeout_end)
+	if (l->timed_out && c->snd_una < l->timeout_end + delivered)
 		bytes = c->mss;
 	if (bytes > delivered)
 		bytes = delivered;

@@ -360,7 +360,7 @@ void policy_ack(struct tcp_conn *c, struct sp_ack *a, bool progress)
 	if (recovery_ops(c)->on_ack)
 		recovery_ops(c)->on_ack(&c->view, ready(c, KIND_RECOVERY), a, &v);
 	episode(c, &v);
-	if (a->ece && c->view.snd_una >= c->ece_mark) { /* once per window */
+	if (a->ece && c->view.snd_una > c->ece_mark) { /* once per window */
 		c->ece_mark = c->view.snd_nxt;
 		c->cwr_due = true;
 		tell_cc(c, SP_ECE);
