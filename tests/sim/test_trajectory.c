@@ -10,157 +10,7 @@
 
 #include <cmocka.h>
 
-#include "all.h"
-#include "lab/rules.h"
-#include "lab/seen.h"
-#include "lab/world.h"
-
-#define MSS         1460u
-#define IW          10u
-#define ONE_WAY     (50 * NS_PER_MS)
-#define RTT         (2 * ONE_WAY)
-#define RING        (16u << 20)
-#define SAMPLES_MAX 400000u
-
-struct sample {
-	ns_t at;
-	uint64_t cwnd, ssthresh, flight, una, nxt, pacing;
-	ns_t rto;
-	bool recovering;
-	char mode[16]; /* bbr's */
-	double rate;   /* bbr's, bytes per second */
-};
-
-/* One path and one connection on it. */
-struct path {
-	struct lab_rules rules;
-	struct lab_world w;
-	struct lab_stream *s;
-	uint32_t iss, drop_from, drop_to, seen; /* data segments of that number are lost, once */
-	bool dead;                              /* no data passes any more */
-	uint64_t sent_end;
-	struct sample *sample;
-	uint32_t count;
-};
-
-static struct plugins *plugins;
-
-static void drop(void *arg, unsigned host, ns_t now, bool out, uint8_t *frame, uint32_t len,
-		 struct tap_verdict *v)
-{
-	struct path *p = arg;
-	struct seen s;
-	uint64_t end;
-
-	(void)now;
-	if (host != 0 || !out || !seen_parse(frame, len, &s))
-		return;
-	if (s.flags & SEEN_SYN)
-		p->iss = s.seq;
-	v->drop = p->dead && s.len > 0;
-	end = s.seq - p->iss + s.len;
-	if (s.len == 0 || end <= p->sent_end)
-		return; /* sent again: passes */
-	p->sent_end = end;
-	p->seen++;
-	v->drop |= p->seen >= p->drop_from && p->seen < p->drop_to;
-}
-
-/* The number behind "key=" in a plugin's line. */
-static double number(const char *line, const char *key)
-{
-	const char *at = strstr(line, key);
-
-	return at ? strtod(at + strlen(key), NULL) : 0;
-}
-
-/* After each turn: a sample when anything has changed. */
-static bool look(void *arg)
-{
-	struct path *p = arg;
-	struct sample *last = p->count ? &p->sample[p->count - 1] : NULL, *x = &p->sample[p->count];
-	const struct tcp_info *i = &p->s->last;
-
-	if (!p->s->conn || !p->s->connected || p->count == SAMPLES_MAX)
-		return false;
-	lab_stream_info(p->s, p->w.now);
-	*x = (struct sample){p->w.now,
-			     i->cwnd,
-			     i->ssthresh,
-			     i->flight,
-			     i->snd_una,
-			     i->snd_nxt,
-			     i->pacing,
-			     i->rto,
-			     i->recovering,
-			     "",
-			     number(i->describe[3], "rate=")};
-	sscanf(i->describe[3], "mode=%15[a-z_]", x->mode);
-	if (!last || x->una != last->una || x->nxt != last->nxt || x->cwnd != last->cwnd ||
-	    x->ssthresh != last->ssthresh || x->rto != last->rto || x->pacing != last->pacing)
-		p->count++;
-	return false;
-}
-
-static void path_open(struct path *p, const char *settings, uint64_t rate_bps, uint64_t bytes)
-{
-	struct fault_config fault = {.delay_ns = ONE_WAY, .rate_bps = rate_bps, .queue = 2000};
-	struct lab_world_config c = {.seed = 1,
-				     .mtu = 1500,
-				     .burst = 1,
-				     .introduced = true,
-				     .ring_bytes = {RING, RING},
-				     .fault = {&fault, &fault},
-				     .see = drop,
-				     .see_arg = p};
-	struct lab_stream what = {.to_send = bytes, .read_max = UINT64_MAX, .seed = 1};
-	char text[1024], error[CONFIG_ERROR_MAX];
-
-	snprintf(text, sizeof(text),
-		 "tcp.timestamps=no\ntcp.ack=each\ntcp.nagle=no\ntcp.window_scale=9\n"
-		 "tcp.receive_buffer=16MB\ntcp.send_buffer=16MB\n%s",
-		 settings);
-	if (lab_rules_make(&p->rules, plugins, text, error))
-		fail_msg("%s", error);
-	c.rules[0] = c.rules[1] = p->rules.rules;
-	p->sample = calloc(SAMPLES_MAX, sizeof(*p->sample));
-	lab_world_open(&p->w, &c);
-	p->w.host[1]->accept_template.close_when_done = false;
-	p->w.host[1]->accept_template.expect_seed = 1;
-	p->s = lab_world_connect(&p->w, &what);
-}
-
-static void path_run(struct path *p, ns_t ns)
-{
-	ns_t until = p->w.now + ns;
-
-	lab_run(&p->w, until, look, p);
-	p->w.now = until;
-}
-
-static void path_close(struct path *p)
-{
-	assert_true(p->count < SAMPLES_MAX);
-	lab_world_close(&p->w);
-	lab_rules_free(&p->rules);
-	free(p->sample);
-}
-
-/* The last sample at or before a time. */
-static const struct sample *at(const struct path *p, ns_t when)
-{
-	const struct sample *x = p->sample;
-
-	for (uint32_t i = 0; i < p->count && p->sample[i].at <= when; i++)
-		x = &p->sample[i];
-	return x;
-}
-
-static void near(const char *what, double got, double want, double part)
-{
-	if (got < want * (1 - part) || got > want * (1 + part))
-		fail_msg("%s: %.3f, not %.3f within %.1f %%", what, got, want, part * 100);
-}
+#include "path.h"
 
 static const char *const recoveries[] = {"gbn", "sr", "textbook", "reno", "sack", "racktlp"};
 
@@ -204,15 +54,6 @@ static void slow_start(void **state)
 
 /* --- RFC 5681 equation 4, RFC 9438 4.6: the decrease --------------------------------------------
  */
-
-/* The first sample in which ssthresh fell; NULL: never. */
-static const struct sample *decrease(const struct path *p)
-{
-	for (uint32_t i = 1; i < p->count; i++)
-		if (p->sample[i].ssthresh < p->sample[i - 1].ssthresh)
-			return &p->sample[i];
-	return NULL;
-}
 
 static void open_with_loss(struct path *p, const char *cc, const char *recovery, uint32_t first,
 			   uint32_t lost)
@@ -283,16 +124,6 @@ static void time_out(void **state)
 
 /* --- RFC 5681 3.1, RFC 6582, RFC 6937: recovery and avoidance
  * ---------------------------------------- */
-
-/* The sample in which recovery is over. */
-static const struct sample *recovered(const struct path *p, const struct sample *x)
-{
-	for (; x < p->sample + p->count; x++)
-		if (!x->recovering)
-			return x;
-	fail_msg("recovery does not end");
-	return NULL;
-}
 
 static void avoidance_of(const char *cc, const char *recovery)
 {
@@ -590,6 +421,5 @@ int main(void)
 	    cmocka_unit_test(long_fast_path),
 	};
 
-	plugins = plugins_create(stackd_all_plugins);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
