@@ -109,6 +109,7 @@ struct tcp_conn {
 	uint64_t limited_mark;      /* snd_nxt when cwnd last stopped us */
 	uint64_t app_limited;       /* delivered up to which the samples are app-limited; 0: not */
 	uint64_t ece_mark;          /* one reaction to ECE until this is acknowledged */
+	uint64_t small_end;         /* end of the last segment that was not full */
 	uint64_t probe_end;         /* one past a window probe's byte */
 	uint64_t probe_segs;        /* segs_out when it had left */
 	uint64_t urgent_out;        /* one past urgent data not acknowledged; NO_OFFSET: none */

@@ -73,6 +73,8 @@ const struct key tcp_keys[] = {
 	 "space segments out when congestion control asks for it"},
 	{"nagle", KEY_BOOL, AT(nagle), "yes", NULL, NULL, NULL,
 	 "hold small segments back while data is out; TCP_NODELAY turns it off for a socket"},
+	{"nagle_minshall", KEY_BOOL, AT(nagle_minshall), "no", NULL, NULL, NULL,
+	 "hold them back only while another small one is out, as Linux does"},
 	{"idle_restart", KEY_BOOL, AT(idle_restart), "yes", NULL, NULL, NULL,
 	 "tell congestion control when sending starts again after an idle RTO (RFC 5681 4.1)"},
 	{"cwnd_validation", KEY_BOOL, AT(cwnd_validation), "yes", NULL, NULL, NULL,

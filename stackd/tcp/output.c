@@ -119,6 +119,14 @@ static bool send_again(struct tcp_conn *c, struct chunk *k, uint64_t *resent)
 /* --- sending for the first time
  * --------------------------------------------------------------------- */
 
+/* draft-minshall-nagle: SND.SML */
+static bool nagle_holds(const struct tcp_conn *c)
+{
+	if (c->nodelay)
+		return false;
+	return !c->profile->knobs.nagle_minshall || c->small_end > c->view.snd_una;
+}
+
 /* A segment that is not full: RFC 9293 3.7.4 (Nagle) and 3.8.6.2.1, cases 2 to 4 (MUST-38). */
 static bool small_may_leave(const struct tcp_conn *c, uint64_t data, uint64_t window)
 {
@@ -130,7 +138,7 @@ static bool small_may_leave(const struct tcp_conn *c, uint64_t data, uint64_t wi
 		return idle && window >= c->snd_wnd_max / 2 && window > 0;
 	if (c->fin_queued || c->push_now)
 		return true;
-	return !c->cork && (idle || c->nodelay);
+	return !c->cork && (idle || !nagle_holds(c));
 }
 
 /* Bytes of new data for one segment (or several of one size); 0: none now. */
@@ -191,6 +199,8 @@ static struct chunk *record_new(struct tcp_conn *c, uint32_t len, bool alone)
 		fin_leaves(c);
 	k = sent_append(c, len, alone);
 	policy_sent(c, k);
+	if (len % v->mss && !alone)
+		c->small_end = v->snd_nxt;
 	if (c->stalled_since == NS_NEVER)
 		timer_progress(c);
 	spend(c, len);

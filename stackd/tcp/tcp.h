@@ -46,7 +46,7 @@ struct tcp_knobs {
 	uint64_t challenge_ack_limit; /* per second and shard; 0: no limit */
 	int pmtud;		    /* enum tcp_pmtud */
 	uint64_t pmtud_base, pmtud_interval_ns;
-	bool pacing, nagle, idle_restart, cwnd_validation;
+	bool pacing, nagle, nagle_minshall, idle_restart, cwnd_validation;
 	uint64_t ttl, tos;
 };
 enum tcp_syncookies { TCP_SYNCOOKIES_NEVER, TCP_SYNCOOKIES_FULL /* backlog full */, TCP_SYNCOOKIES_ALWAYS };

@@ -239,6 +239,15 @@ static void nagle(void **state)
 	tcp_set_option(t.conn, TCP_OPT_NODELAY, 1); /* MUST-17 */
 	talk_send(&t, 5);
 	talk_expect(&t, "P. 1476:1481(5)");
+	tcp_set_option(t.conn, TCP_OPT_NODELAY, 0);
+	t.profile.knobs.nagle_minshall = true;
+	talk_inject(&t, ". 1:1(0) ack 1481");
+	talk_send(&t, 1461);
+	talk_expect(&t, ". 1481:2941(1460)");
+	talk_expect(&t, "P. 2941:2942(1)"); /* no small one is out */
+	talk_send(&t, 5);
+	talk_inject(&t, ". 1:1(0) ack 2941");
+	talk_nothing(&t);
 	talk_end(&t);
 }
 

@@ -344,6 +344,14 @@ static uint64_t small_ones(struct talk *t)
 	return drain(t).texts;
 }
 
+/* Does a small segment go along behind full ones? */
+static uint64_t full_and_rest(struct talk *t)
+{
+	begin_open(t);
+	talk_send(t, 3000);
+	return drain(t).texts;
+}
+
 /* Segments of a flight after a minute of silence, of a window that had grown by eight. */
 static uint64_t after_idleness(struct talk *t)
 {
@@ -440,6 +448,8 @@ static const struct row {
     {"pacing", "no", paced, 0},
     {"nagle", "yes", small_ones, 1},
     {"nagle", "no", small_ones, 2},
+    {"nagle_minshall", "no", full_and_rest, 2},
+    {"nagle_minshall", "yes", full_and_rest, 3},
     {"idle_restart", "yes", after_idleness, 2},
     {"idle_restart", "no", after_idleness, 5},
     {"cwnd_validation", "yes", grown_unused, 0},
