@@ -452,6 +452,10 @@ int stackd_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	fd_put(o);
 	if (r < 0)
 		return sock_fail(-r);
+	if (sa && !len) { /* as on Linux the connection is lost */
+		stackd_close(r);
+		return sock_fail(EFAULT);
+	}
 	got = sa ? fd_get_stack(r) : NULL;
 	if (got) {
 		memcpy(a.byte, got->sock->remote_addr, 16);

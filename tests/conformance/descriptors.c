@@ -144,10 +144,11 @@ static void flags(void)
 
 static void of_accepted(void)
 {
-	int port = next_port(), listener = listen_at(port, 4), other[3], fd;
+	int port = next_port(), listener = listen_at(port, 4), other[4], fd;
+	struct sockaddr_storage ss;
 
 	section("accepted");
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		need((other[i] = peer_connect(port)) >= 0);
 	set_blocking(listener, false);
 	await(listener, POLLIN);
@@ -163,8 +164,11 @@ static void of_accepted(void)
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	show_flags("by accept4 with one", fd);
 	close(fd);
+	await(listener, POLLIN);
+	result("accept with an address, without its length",
+	       accept(listener, (struct sockaddr *)&ss, NULL));
 	result("accept without one", accept(listener, NULL, NULL));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		peer_close(other[i]);
 	close(listener);
 }
