@@ -67,7 +67,7 @@ void net_set_pmtu(struct net *n, const struct addr *dst, uint32_t mtu, ns_t now)
 int net_send(struct net *n, struct net_route *route, const struct net_send *s, ns_t now)
 {
 	struct fake_packet *p;
-	uint32_t head = addr_is4(s->dst) ? 20 : 40;
+	uint32_t head = addr_is4(s->dst) ? 20 : 40, len = s->l4_len;
 
 	(void)now;
 	if (n->refuse)
@@ -76,7 +76,9 @@ int net_send(struct net *n, struct net_route *route, const struct net_send *s, n
 		return -ENOBUFS;
 	n->room--;
 	assert(n->end - n->begin < FAKE_PACKETS_MAX);
-	p = malloc(sizeof(*p));
+	for (unsigned i = 0; i < s->data_count; i++)
+		len += s->data[i].len;
+	p = malloc(offsetof(struct fake_packet, l4) + len); /* exact: overreads are seen */
 	p->src = *s->src;
 	p->dst = *s->dst;
 	p->tos = s->tos;

@@ -12,7 +12,7 @@ struct fake_packet {
 	uint8_t tos, ttl;
 	uint16_t gso_size;
 	uint32_t len;
-	uint8_t l4[66000];
+	uint8_t l4[]; /* len bytes */
 };
 
 struct net {
