@@ -137,8 +137,13 @@ void handover_frame(struct shard *sh, uint32_t interface, const struct frame *fr
 	struct frame_mail *f;
 	uint32_t at = 0;
 
-	if (sh->config.count == 1 || plain_syn(seg) || !(f = malloc(sizeof(*f) + frame->len))) {
+	if (sh->config.count == 1 || plain_syn(seg)) {
 		tcp_reject(sh->tcp, seg, sh->now);
+		return;
+	}
+	f = malloc(sizeof(*f) + frame->len);
+	if (!f) { /* no RST: it may well be another shard's connection */
+		count(&sh->counters, COUNT_shard_handover_full);
 		return;
 	}
 	*f = (struct frame_mail){.mail.deliver = deliver_frame, .interface = interface, .hops = 1,

@@ -125,7 +125,7 @@
 	X(client_wakeups,         FACT,  "wake-ups sent to sleeping clients") \
 	X(shard_wakeups,          FACT,  "times that a sleeping shard was woken") \
 	X(shard_handover,         FACT,  "frames handed to the shard that owns the connection") \
-	X(shard_handover_full,    DROP,  "frames not handed over: the other shard had too many waiting") \
+	X(shard_handover_full,    DROP,  "frames not handed over: too many waited for that shard, or no memory") \
 	X(shard_adopted,          FACT,  "connections adopted from another shard")
 /* clang-format on */
 
