@@ -38,7 +38,7 @@ int both_bind(struct ofd *o, int fd, bool any_port)
 {
 	int error = 0;
 
-	if (!o->attach->board->listen_both || !addr_is_any(&o->local))
+	if (!o->attach->board->listen_both || !addr_is_any(&o->local) || o->ifindex)
 		return 0;
 	for (int tries = 0; tries < PORT_TRIES; tries++) {
 		error = bind_kernel(o, fd);

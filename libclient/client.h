@@ -9,7 +9,7 @@
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
  * listen, accept, shutdown;  both.c  the kernel's half of a listener;  stream.c  the byte rings: recv, send zerocopy.c  reserve and commit,
  * peek and consume, sendfile;  splice.c  pipes urgent.c  the urgent byte ready.c   what poll would
- * say of a socket;  option.c  options;  ioctl.c  ioctl, fcntl wait.c    a thread that waits for one socket;
+ * say of a socket;  option.c  options;  device.c  SO_BINDTODEVICE;  ioctl.c  ioctl, fcntl wait.c    a thread that waits for one socket;
  * poll.c  poll and select epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c
  * fork, exit exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it
  * up; rights.c  sockets passed over unix sockets
@@ -117,6 +117,7 @@ struct ofd {
 	bool unconnected; /* a connect has failed and said so: as new, but for what bind gave it */
 	bool kernel_only; /* an option was set that the stack can't honour */
 	bool both;        /* bound in the kernel too: both.c */
+	int ifindex;	    /* SO_BINDTODEVICE; 0: any */
 	_Atomic int beside; /* a copy of the kernel's half that listens; -1: none */
 	int domain;
 	uint64_t inode; /* of the kernel socket behind it: what it is called in a program to come */
@@ -214,8 +215,13 @@ struct attach *attach_resume(int conn);
 int attach_pass(struct attach *, struct stackd_request *);
 /* A region that the client knows by number, mapped. */
 struct region *attach_region(struct attach *, uint32_t number);
-/* Whose is this address?  For bind: own addresses and wildcards; for connect: routed ones too. */
-bool attach_serves(const struct attach *, const struct addr *, bool for_bind);
+/* Whose is this address?  For bind: own addresses and wildcards; for connect: routed ones too.
+ * ifindex: the only interface to be used, 0: any. */
+bool attach_serves(const struct attach *, const struct addr *, bool for_bind, int ifindex);
+bool attach_owns(const struct attach *, const struct addr *); /* a wildcard: any address */
+bool attach_reaches(const struct attach *, const struct addr *, int ifindex);
+/* The daemon's number of an interface, plus 1; 0: it doesn't drive it, or any. */
+uint32_t attach_device(const struct attach *, int ifindex);
 
 /* ---- queue.c ---- */
 
@@ -503,6 +509,13 @@ void option_inherit(struct ofd *, const struct ofd *listener);
 /* What the accepted socket's kernel socket has to remember; fast if nothing was set. */
 void option_hand_on(const struct ofd *listener, int from, int to);
 
+/* ---- device.c ---- */
+
+bool device_names(int level, int name);
+int device_set(struct ofd *, int fd, int name, const void *value, socklen_t len); /* 0 or an errno */
+void device_post(struct ofd *);
+void device_hand_on(const struct ofd *, int fd); /* a kernel socket shall know it too */
+
 /* ---- epoll.c ---- */
 
 void epoll_sock_gone(struct ofd *);    /* table_lock is held */
@@ -554,7 +567,7 @@ struct luggage {
 	int32_t error;
 	struct addr local;
 	int64_t rcvtimeo_ns, sndtimeo_ns;
-	int32_t linger, rcvlowat;
+	int32_t linger, rcvlowat, ifindex;
 	uint32_t option_count;
 	struct option_value option[OPTIONS_MAX];
 };

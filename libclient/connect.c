@@ -20,7 +20,7 @@ static void to_kernel(struct ofd *o, int fd)
 }
 
 /* The attachment if it serves this address, else NULL: *error then says whether to fail. */
-static struct attach *side_of(const struct addr *a, bool for_bind, int *error)
+static struct attach *side_of(const struct ofd *o, const struct addr *a, bool for_bind, int *error)
 {
 	struct attach *at;
 
@@ -30,7 +30,7 @@ static struct attach *side_of(const struct addr *a, bool for_bind, int *error)
 	at = attach_get();
 	if (!at && attach_required())
 		*error = ENETUNREACH;
-	return at && attach_serves(at, a, for_bind) ? at : NULL;
+	return at && attach_serves(at, a, for_bind, o->ifindex) ? at : NULL;
 }
 
 /* ---- bind ---- */
@@ -97,7 +97,7 @@ int stackd_bind(int fd, const struct sockaddr *sa, socklen_t len)
 		return LIBC->bind(fd, sa, len);
 	}
 	if (o->mode == MODE_CANDIDATE) {
-		at = side_of(&a, true, &error);
+		at = side_of(o, &a, true, &error);
 		if (at) {
 			error = sock_adopt(o, at);
 		} else if (!error) {
@@ -241,7 +241,7 @@ int stackd_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		fd_put(o);
 		return LIBC->connect(fd, sa, len);
 	}
-	at = side_of(&a, false, &error);
+	at = side_of(o, &a, false, &error);
 	if (!error && o->mode == MODE_CANDIDATE) {
 		if (at)
 			error = sock_adopt(o, at);
@@ -283,6 +283,7 @@ static int listen_stack(struct ofd *o, int fd, int backlog)
 	if (error)
 		return error;
 	sock_request(o, &q, STACKD_REQ_LISTEN);
+	q.arg2 = attach_device(o->attach, o->ifindex);
 	q.arg = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog;
 	error = attach_request(o->attach, &q, &r, -1);
 	if (error && !o->listening)
@@ -304,7 +305,7 @@ int stackd_listen(int fd, int backlog)
 
 	if (o && o->kind == KIND_SOCKET && o->mode == MODE_CANDIDATE) {
 		/* unbound: everywhere, at a port of the stack's choice */
-		at = side_of(&any, true, &error);
+		at = side_of(o, &any, true, &error);
 		if (at)
 			error = sock_adopt(o, at);
 	}

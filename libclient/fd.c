@@ -161,6 +161,7 @@ static void ofd_clear(struct ofd *o, enum kind kind)
 	atomic_store(&o->nonblock, false);
 	o->listening = o->connect_posted = o->connect_pending = o->bound = o->accepted = false;
 	o->kernel_only = o->unconnected = o->both = false;
+	o->ifindex = 0;
 	atomic_store(&o->beside, -1);
 	atomic_store(&o->error, 0);
 	o->linger = -1;

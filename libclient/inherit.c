@@ -33,6 +33,7 @@ void luggage_pack(const struct ofd *o, struct luggage *l)
 	l->sndtimeo_ns = o->sndtimeo_ns;
 	l->linger = o->linger;
 	l->rcvlowat = o->rcvlowat;
+	l->ifindex = o->ifindex;
 	l->option_count = o->option_count;
 	memcpy(l->option, o->option, sizeof(l->option));
 }
@@ -67,6 +68,7 @@ struct ofd *luggage_unpack(const struct luggage *l, struct attach *a)
 	o->sndtimeo_ns = l->sndtimeo_ns;
 	o->linger = l->linger;
 	o->rcvlowat = l->rcvlowat;
+	o->ifindex = l->ifindex;
 	o->option_count = l->option_count;
 	memcpy(o->option, l->option, sizeof(o->option));
 	atomic_store(&o->notsent_lowat, (uint32_t)option_value(o, IPPROTO_TCP, TCP_NOTSENT_LOWAT));

@@ -289,7 +289,7 @@ static bool is_binding(int level, int name)
 	} binding[] = {
 		{IPPROTO_TCP, TCP_MD5SIG},	   {IPPROTO_TCP, TCP_MD5SIG_EXT},
 		{IPPROTO_TCP, TCP_ULP},		   {IPPROTO_TCP, TCP_REPAIR},
-		{IPPROTO_TCP, TCP_WINDOW_CLAMP},   {SOL_SOCKET, SO_BINDTODEVICE},
+		{IPPROTO_TCP, TCP_WINDOW_CLAMP},
 		{SOL_SOCKET, SO_ATTACH_FILTER},	   {SOL_SOCKET, SO_ATTACH_BPF},
 		{SOL_SOCKET, SO_MAX_PACING_RATE},  {IPPROTO_IP, IP_OPTIONS},
 		{IPPROTO_IP, IP_MINTTL},	   {IPPROTO_IP, IP_TRANSPARENT},
@@ -344,6 +344,8 @@ static int set_option(struct ofd *o, int fd, int level, int name, const void *va
 {
 	int index = known_index(level, name);
 
+	if (device_names(level, name))
+		return device_set(o, fd, name, value, len);
 	if (level == SOL_STACKD)
 		return set_choice(o, name, value, len);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
@@ -401,6 +403,8 @@ int option_replay(struct ofd *o)
 	}
 	if (o->linger >= 0)
 		queue_post(o, STACKD_OP_SETOPT, STACKD_OPT_LINGER, o->linger, 0);
+	if (o->ifindex)
+		device_post(o);
 	return error;
 }
 
@@ -412,6 +416,7 @@ void option_inherit(struct ofd *o, const struct ofd *listener)
 	o->linger = listener->linger;
 	o->rcvlowat = listener->rcvlowat;
 	atomic_store(&o->notsent_lowat, atomic_load(&listener->notsent_lowat));
+	o->ifindex = listener->ifindex;
 	o->option_count = listener->option_count;
 	memcpy(o->option, listener->option, sizeof(o->option));
 	for (uint32_t i = 0; i < o->option_count; i++) /* Linux's exception */
@@ -436,6 +441,7 @@ void option_hand_on(const struct ofd *listener, int from, int to)
 		hand_on(from, to, SO_SNDTIMEO, sizeof(struct timeval));
 	if (listener->linger >= 0)
 		hand_on(from, to, SO_LINGER, sizeof(struct linger));
+	device_hand_on(listener, to);
 }
 
 /* ---- get ---- */

@@ -151,6 +151,7 @@ static bool back_up(int fd, struct ofd *o)
 
 	if (behind < 0)
 		return false;
+	device_hand_on(o, behind);
 	LIBC->dup3(behind, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
 	LIBC->close(behind);
 	return true;

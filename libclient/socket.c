@@ -104,22 +104,50 @@ bool addr_is_local(const struct addr *a, bool for_bind)
 	return is_loopback(a->byte) || (!for_bind && is_any(a->byte));
 }
 
-bool attach_serves(const struct attach *at, const struct addr *a, bool for_bind)
+static uint32_t route_count(const struct stackd_board *b)
+{
+	return b->route_count < STACKD_ROUTES_MAX ? b->route_count : STACKD_ROUTES_MAX;
+}
+
+uint32_t attach_device(const struct attach *at, int ifindex)
 {
 	const struct stackd_board *b = at->board;
-	uint32_t n = b->route_count < STACKD_ROUTES_MAX ? b->route_count : STACKD_ROUTES_MAX;
 
-	if (addr_is_local(a, for_bind))
-		return false;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; ifindex && i < route_count(b); i++)
+		if (b->route[i].ifindex == (uint32_t)ifindex)
+			return b->route[i].interface + 1u;
+	return 0;
+}
+
+bool attach_reaches(const struct attach *at, const struct addr *a, int ifindex)
+{
+	const struct stackd_board *b = at->board;
+
+	for (uint32_t i = 0; i < route_count(b); i++) {
 		const struct stackd_route *r = &b->route[i];
 
-		if (for_bind && !r->own)
-			continue;
-		if ((for_bind && is_any(a->byte)) || prefix_matches(a->byte, r->addr, r->bits))
+		if ((!ifindex || r->ifindex == (uint32_t)ifindex) && prefix_matches(a->byte, r->addr, r->bits))
 			return true;
 	}
 	return false;
+}
+
+bool attach_owns(const struct attach *at, const struct addr *a)
+{
+	const struct stackd_board *b = at->board;
+
+	for (uint32_t i = 0; i < route_count(b); i++)
+		if (b->route[i].own && (is_any(a->byte) || !memcmp(a->byte, b->route[i].addr, 16)))
+			return true;
+	return false;
+}
+
+bool attach_serves(const struct attach *at, const struct addr *a, bool for_bind, int ifindex)
+{
+	if (addr_is_local(a, for_bind) || (ifindex && !attach_device(at, ifindex)))
+		return false;
+	/* by an interface of stackd's the kernel reaches nothing */
+	return for_bind ? attach_owns(at, a) : ifindex || attach_reaches(at, a, 0);
 }
 
 /* ---- slots ---- */
@@ -195,6 +223,7 @@ int sock_bind(struct ofd *o, struct addr *a)
 	memcpy(q.addr, a->byte, 16);
 	q.port = a->port;
 	q.arg = o->bind_flags;
+	q.arg2 = attach_device(o->attach, o->ifindex);
 	error = attach_request(o->attach, &q, &r, -1);
 	if (!error)
 		a->port = (uint16_t)r.value;

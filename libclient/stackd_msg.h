@@ -32,9 +32,11 @@ enum stackd_request_type {
 				 The parent closes them after fork, the child goes on with them */
 	STACKD_REQ_EVQ,	      /* arg: event queue of the own region; comes with one fd, its eventfd.
 				 arg2 = 1: forget it */
-	STACKD_REQ_BIND,      /* region, slot, gen, addr, port (0: choose); arg: STACKD_BIND_*.
+	STACKD_REQ_BIND,      /* region, slot, gen, addr, port (0: choose); arg: STACKD_BIND_*; arg2: as
+				 STACKD_OPT_DEVICE.
 				 Answer: value = the port */
-	STACKD_REQ_LISTEN,    /* region, slot, gen; arg: backlog.  Again: changes the backlog */
+	STACKD_REQ_LISTEN,    /* region, slot, gen; arg: backlog; arg2: as STACKD_OPT_DEVICE.  Again:
+				 changes the backlog */
 	STACKD_REQ_INFO,      /* region, slot, gen.  Answer: info */
 	STACKD_REQ_CHOOSE,    /* region, slot, gen; text "tcp.KEY=VALUE": for this socket, before connect or
 				 listen (tcp.cc also later).  Slot STACKD_NO_SLOT: only whether that

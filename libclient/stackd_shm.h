@@ -36,7 +36,9 @@ struct stackd_route {
 	uint8_t addr[16]; /* IPv4 v4-mapped */
 	uint8_t bits;	  /* of the v4-mapped form, 0..128 */
 	uint8_t own;	  /* 1: an address of stackd itself (bits 128); 0: reached through stackd */
-	uint8_t pad[6];
+	uint8_t interface; /* by the daemon's number */
+	uint8_t pad;
+	uint32_t ifindex; /* the kernel's number of the same */
 };
 
 struct stackd_board_shard {
@@ -175,6 +177,7 @@ enum stackd_opt { /* integer options, in Linux's units unless said */
 	STACKD_OPT_DEFER_ACCEPT, STACKD_OPT_TOS, STACKD_OPT_TTL, STACKD_OPT_PUSH, /* PUSH: flush a CORK once */
 	STACKD_OPT_RECVERR, /* a soft error becomes `error` at once */
 	STACKD_OPT_NOTSENT_LOWAT, /* OUT also needs less than half of this unsent, 0 off */
+	STACKD_OPT_DEVICE, /* the only interface, by the daemon's number plus 1, 0: all; not of a listener */
 	STACKD_OPT_COUNT
 };
 

@@ -191,6 +191,7 @@ static void bind_on_shard(struct shard *sh, struct sock *s, struct sock_call *ca
 	s->local = call->local;
 	s->port = call->port;
 	s->bind_flags = (uint8_t)call->q->arg;
+	s->device = (uint8_t)call->q->arg2;
 }
 
 static bool is_own(const struct stackd_board *b, const struct addr *a)
@@ -204,12 +205,13 @@ static bool is_own(const struct stackd_board *b, const struct addr *a)
 /* A claim that fails may do so because of a socket whose close has not been seen yet. */
 static int claim(struct clients *all, struct sock_call *call)
 {
-	int err = sock_port_claim(all->ports, &call->local, call->q->arg, &call->port);
+	uint32_t flags = (call->q->arg & 0xff) | SOCK_PORT_DEVICE(call->q->arg2);
+	int err = sock_port_claim(all->ports, &call->local, flags, &call->port);
 
 	if (err != -EADDRINUSE)
 		return err;
 	clients_settle(all);
-	return sock_port_claim(all->ports, &call->local, call->q->arg, &call->port);
+	return sock_port_claim(all->ports, &call->local, flags, &call->port);
 }
 
 static void bind_socket(struct client *c, const struct stackd_request *q, struct client_answer *a)
@@ -219,6 +221,10 @@ static void bind_socket(struct client *c, const struct stackd_request *q, struct
 
 	memcpy(call.local.addr.b, q->addr, 16);
 	call.local.port = q->port;
+	if (q->arg2 > INTERFACES_MAX) {
+		refuse_lie(c, a, ENODEV, "no such interface");
+		return;
+	}
 	if (!is_own(c->all->config.board, &call.local.addr)) {
 		client_refuse(a, EADDRNOTAVAIL, "not an address of stackd");
 		return;
@@ -270,6 +276,7 @@ static void become_listener(struct shard *sh, struct sock *s, struct sock_call *
 		return;
 	}
 	clear_accept_rings(s);
+	s->device = (uint8_t)call->q->arg2;
 	s->listener = call->listener;
 	call->listener = NULL;
 	s->kind = SOCK_LISTENER;
@@ -296,6 +303,10 @@ static void listen_socket(struct client *c, const struct stackd_request *q, stru
 
 	bool done;
 
+	if (q->arg2 > INTERFACES_MAX) {
+		refuse_lie(c, a, ENODEV, "no such interface");
+		return;
+	}
 	call.listener = r ? region_listener(r) : NULL;
 	done = client_call_socket(&call, a);
 	if (call.listener)

@@ -2,6 +2,7 @@
 #include "interfaces.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,7 +124,8 @@ void interfaces_give(struct interfaces *all, uint32_t shard, struct shard_config
 	}
 }
 
-static void add_route(struct stackd_board *b, const struct prefix *p, bool own)
+static void add_route(struct stackd_board *b, uint32_t interface, const char *name,
+		      const struct prefix *p, bool own)
 {
 	struct stackd_route *r = &b->route[b->route_count];
 
@@ -134,15 +136,18 @@ static void add_route(struct stackd_board *b, const struct prefix *p, bool own)
 	memcpy(r->addr, p->addr.b, 16);
 	r->bits = own ? 128 : p->bits;
 	r->own = own;
+	r->interface = (uint8_t)interface;
+	r->ifindex = if_nametoindex(name);
 	b->route_count++;
 }
 
-static void add_text_route(struct stackd_board *b, const char *text)
+static void add_text_route(struct stackd_board *b, uint32_t interface, const char *name,
+			   const char *text)
 {
 	struct prefix p;
 
 	if (prefix_parse(text, &p) == 0)
-		add_route(b, &p, false);
+		add_route(b, interface, name, &p, false);
 }
 
 void interfaces_routes(const struct interfaces *all, struct stackd_board *b)
@@ -151,16 +156,16 @@ void interfaces_routes(const struct interfaces *all, struct stackd_board *b)
 		const struct config_interface *c = &all->config[i];
 
 		for (uint32_t k = 0; k < c->address_count; k++) {
-			add_route(b, &c->address[k], true);
-			add_route(b, &c->address[k], false);
+			add_route(b, i, c->name, &c->address[k], true);
+			add_route(b, i, c->name, &c->address[k], false);
 		}
 		if (!addr_is_unspecified(&c->gateway4))
-			add_text_route(b, "0.0.0.0/0");
+			add_text_route(b, i, c->name, "0.0.0.0/0");
 		if (addr_is_unspecified(&c->gateway6))
 			continue;
 		/* not ::/0, which holds the v4-mapped addresses too */
-		add_text_route(b, "2000::/3");
-		add_text_route(b, "fc00::/7");
+		add_text_route(b, i, c->name, "2000::/3");
+		add_text_route(b, i, c->name, "fc00::/7");
 	}
 }
 

@@ -114,9 +114,18 @@ struct net_route {
 	uint32_t neighbour_hint; /* net's own */
 };
 
+/* What is confined to one interface names it plus 1; this is what isn't. */
+#define NET_ANY 0u
+
 /* 0; -ENETUNREACH; -EADDRNOTAVAIL when `src` (may be NULL or unspecified) is not ours;
- * -EINVAL for a multicast, broadcast or unspecified destination. */
-int net_route(struct net *, const struct addr *dst, const struct addr *src, struct net_route *out);
+ * -EINVAL for a multicast, broadcast or unspecified destination.  device: the only interface (plus
+ * 1) that will do, by which our own addresses are not reached; NET_ANY: all. */
+int net_route_by(struct net *, uint32_t device, const struct addr *dst, const struct addr *src,
+		 struct net_route *out);
+static inline int net_route(struct net *n, const struct addr *dst, const struct addr *src, struct net_route *out)
+{
+	return net_route_by(n, NET_ANY, dst, src, out);
+}
 /* True when `a` is an address of ours. */
 bool net_is_local(const struct net *, const struct addr *a);
 /* A smaller path MTU was learned for dst (RFC 1191, 8201); it ages out after ten minutes. */

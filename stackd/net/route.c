@@ -126,8 +126,8 @@ struct choice {
 };
 
 /* Among the interfaces that own `src` (NULL: all). */
-static bool choose(const struct net *net, const struct addr *dst, const struct addr *src,
-		   struct choice *c)
+static bool choose(const struct net *net, uint32_t device, const struct addr *dst,
+		   const struct addr *src, struct choice *c)
 {
 	*c = (struct choice){0};
 	for (uint32_t i = 0; i < net->interface_count; i++) {
@@ -135,7 +135,7 @@ static bool choose(const struct net *net, const struct addr *dst, const struct a
 		const struct prefix *on_link = if_prefix(iface, dst);
 		const struct addr *gateway = if_gateway(iface, dst);
 
-		if (src && !if_owns(iface, src))
+		if ((device != NET_ANY && i != device - 1) || (src && !if_owns(iface, src)))
 			continue;
 		if (on_link && (!c->iface || on_link->bits > c->bits))
 			*c = (struct choice){iface, dst, on_link->bits};
@@ -164,8 +164,8 @@ static bool is_group_somewhere(const struct net *net, const struct addr *a)
 	return net->interface_count == 0;
 }
 
-int net_route(struct net *net, const struct addr *dst, const struct addr *src,
-	      struct net_route *out)
+int net_route_by(struct net *net, uint32_t device, const struct addr *dst, const struct addr *src,
+		 struct net_route *out)
 {
 	struct choice c;
 
@@ -176,12 +176,14 @@ int net_route(struct net *net, const struct addr *dst, const struct addr *src,
 	if (src && (!net_is_local(net, src) || addr_is4(src) != addr_is4(dst)))
 		return -EADDRNOTAVAIL;
 	if (net_is_local(net, dst)) {
+		if (device != NET_ANY)
+			return -ENETUNREACH;
 		route_local(dst, src, out);
 		return 0;
 	}
 	if (ip_is_loopback(dst))
 		return -ENETUNREACH;
-	if (!(src && choose(net, dst, src, &c)) && !choose(net, dst, NULL, &c))
+	if (!(src && choose(net, device, dst, src, &c)) && !choose(net, device, dst, NULL, &c))
 		return -ENETUNREACH;
 	if (!src && !(src = if_source(c.iface, dst)))
 		return -ENETUNREACH;

@@ -40,6 +40,7 @@ int sock_listen(struct sock_table *t, struct sock *s, uint32_t backlog, const st
 		.local = s->local,
 		.v4_only = s->bind_flags & STACKD_BIND_IPV4,
 		.v6_only = s->bind_flags & STACKD_BIND_V6ONLY,
+		.device = s->device,
 		.backlog = backlog < s->region->head.accept_entries ? backlog : s->region->head.accept_entries,
 		.rules = rules,
 		.user = l,

@@ -17,12 +17,12 @@ int sock_connect_from(struct sock_table *t, struct sock *s, const struct endpoin
 	int err = -EADDRNOTAVAIL;
 
 	if (local.port)
-		return tcp_connect(t->tcp, &local, remote, rules, s, now, &s->conn);
+		return tcp_connect_by(t->tcp, s->device, &local, remote, rules, s, now, &s->conn);
 	for (uint32_t i = 0; i < range; i++) {
 		local.port = (uint16_t)(t->config.port_min + t->rover++ % range);
 		if (local.port % t->config.shards != t->shard)
 			continue;
-		err = tcp_connect(t->tcp, &local, remote, rules, s, now, &s->conn);
+		err = tcp_connect_by(t->tcp, s->device, &local, remote, rules, s, now, &s->conn);
 		if (err != -EADDRINUSE)
 			return err;
 	}
@@ -34,7 +34,7 @@ int sock_connect_from(struct sock_table *t, struct sock *s, const struct endpoin
 struct sock_port {
 	struct table_node node;
 	struct endpoint local;
-	uint32_t flags; /* enum stackd_bind_flag */
+	uint32_t flags; /* as sock_port_claim's */
 	_Atomic uint32_t holders; /* the socket that was bound, and those that it accepted */
 	_Atomic bool listening;
 };
@@ -89,6 +89,10 @@ static bool overlaps(const struct sock_port *c, const struct endpoint *local, ui
 
 static bool conflicts(const struct sock_port *c, const struct endpoint *local, uint32_t flags)
 {
+	uint32_t device_a = c->flags >> 8, device_b = flags >> 8;
+
+	if (device_a != NET_ANY && device_b != NET_ANY && device_a != device_b)
+		return false;
 	if (!overlaps(c, local, flags))
 		return false;
 	if (c->flags & flags & STACKD_BIND_REUSEPORT)

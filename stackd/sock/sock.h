@@ -113,6 +113,7 @@ struct sock {
 	uint64_t tx_sent;  /* what the slot says, if there is one */
 	uint32_t holders;
 	uint8_t bind_flags; /* enum stackd_bind_flag */
+	uint8_t device;	    /* the only interface, plus 1; NET_ANY: all */
 	bool offered;	   /* in an accept ring, nobody's yet */
 	bool letting_go;   /* the application is gone; free it when TCP has ended */
 };
@@ -226,7 +227,9 @@ struct tcp_listener *sock_tcp_listener(const struct sock_table *, const struct s
 struct sock_ports;
 struct sock_ports *sock_ports_create(const struct memory *, uint16_t min, uint16_t max); /* NULL: no memory */
 void sock_ports_destroy(struct sock_ports *);
-/* Claims local (port 0: chooses one); flags: enum stackd_bind_flag.  0, -EADDRINUSE, -ENOBUFS. */
+/* Claims local (port 0: chooses one); flags: enum stackd_bind_flag, and above them the interface that
+ * it is confined to: on another one the same is free.  0, -EADDRINUSE, -ENOBUFS. */
+#define SOCK_PORT_DEVICE(device) ((uint32_t)(device) << 8)
 int sock_port_claim(struct sock_ports *, struct endpoint *local, uint32_t flags, struct sock_port **out);
 /* From any thread.  One more socket has it, as those that a listener accepts do; one less: after the
  * last the port is free at the next claim. */

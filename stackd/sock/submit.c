@@ -145,10 +145,24 @@ void sock_apply_options(struct sock *s, const struct sock_options *o)
 			apply_option(s, opt, atomic_load_explicit(&o->value[opt], memory_order_relaxed));
 }
 
+static void set_device(struct sock_table *t, struct sock_client *c, struct sock *s, int64_t device)
+{
+	if (device < 0 || device > INTERFACES_MAX)
+		sock_expel(t, c, COUNT_client_bad_message, "no such interface");
+	else if (s->kind == SOCK_OPEN)
+		s->device = (uint8_t)device;
+	else if (s->conn)
+		tcp_set_option(s->conn, TCP_OPT_DEVICE, device);
+}
+
 static void do_setopt(struct sock_table *t, struct sock_client *c, struct sock *s, const struct stackd_sqe *e)
 {
 	if (e->opt == 0 || e->opt >= STACKD_OPT_COUNT) {
 		sock_expel(t, c, COUNT_client_bad_message, "unknown socket option");
+		return;
+	}
+	if (e->opt == STACKD_OPT_DEVICE) {
+		set_device(t, c, s, e->arg);
 		return;
 	}
 	if (!s->options)

@@ -149,6 +149,7 @@ struct tcp_conn {
 	struct list of_listener;
 	struct tcp_listener *listener;
 	struct endpoint local, remote;
+	uint8_t device; /* net_route_by's */
 	struct net_route route;
 	void *user;
 	int error, soft_error;
@@ -179,6 +180,7 @@ struct tcp_listener {
 	struct list conns; /* tcp_conn.of_listener */
 	struct endpoint local;
 	bool v4_only, v6_only, any;
+	uint8_t device; /* net_route_by's */
 	uint32_t backlog, waiting, handshakes;
 	uint64_t accepted, refused;
 	const struct tcp_rules *rules;
@@ -277,13 +279,18 @@ void mss_probe_judged(struct tcp_conn *c);
 /* --- demux.c ----------------------------------------------------------------------------- */
 uint64_t demux_hash(const struct tcp *t, const struct endpoint *local,
 		    const struct endpoint *remote);
+/* Does what is confined to `device` hear what comes by this interface? */
+#define DEMUX_NOWHERE UINT32_MAX /* it came by none: everybody may be meant */
+static inline bool demux_hears(uint8_t device, uint32_t interface)
+{
+	return device == NET_ANY || interface == DEMUX_NOWHERE || device == interface + 1;
+}
 /* The connection of the segment before, if this one is its too; NULL: look it up. */
-struct tcp_conn *demux_recent(const struct tcp *t, const struct endpoint *local,
-			      const struct endpoint *remote);
-struct tcp_conn *demux_find(struct tcp *t, uint64_t hash, const struct endpoint *local,
-			    const struct endpoint *remote);
+struct tcp_conn *demux_recent(const struct tcp *t, const struct segment *s);
+struct tcp_conn *demux_find(struct tcp *t, uint64_t hash, uint32_t interface,
+			    const struct endpoint *local, const struct endpoint *remote);
 uint64_t demux_listener_hash(const struct tcp *t, uint16_t port);
-struct tcp_listener *demux_listener(struct tcp *t, uint64_t hash, const struct endpoint *local);
+struct tcp_listener *demux_listener(struct tcp *t, uint64_t hash, const struct segment *s);
 
 /* --- listen.c ---------------------------------------------------------------------------- */
 /* A segment for a listener (RFC 9293 3.10.7.2). */
@@ -389,9 +396,13 @@ void output_ack_from_probe(struct tcp_conn *c);
 void output_reset(struct tcp *t, const struct segment *s);
 /* Answers a segment that nobody owns (RFC 9293 3.10.7.1). */
 void output_reject(struct tcp *t, const struct segment *s);
-/* A bare segment outside of any connection; tos, ttl: of the one that it is for, else 0. */
-void output_bare(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
-		 const struct segment_head *h, uint8_t tos, uint8_t ttl);
+/* A bare segment outside of any connection; of the one that it is for: the interface that it is
+ * confined to, TOS and TTL, else 0. */
+struct output_way {
+	uint8_t device, tos, ttl;
+};
+void output_bare(struct tcp *t, struct output_way way, const struct endpoint *local,
+		 const struct endpoint *remote, const struct segment_head *h);
 bool challenge_allowed(struct tcp *t, const struct tcp_knobs *knobs);
 
 /* --- transmit.c -------------------------------------------------------------------------- */

@@ -74,7 +74,7 @@ void cookie_send(struct tcp_conn *c, uint16_t peer_mss)
 	t->cookie_sent = true;
 	t->cookie_sent_at = t->now;
 	count(t->counters, COUNT_syn_cookie_sent);
-	output_bare(t, &c->local, &c->remote, &h, c->tos, c->ttl);
+	output_bare(t, (struct output_way){c->device, c->tos, c->ttl}, &c->local, &c->remote, &h);
 }
 
 static bool recent(const struct tcp *t)

@@ -16,22 +16,25 @@ static bool same(const struct endpoint *a, const struct endpoint *b)
 	return a->port == b->port && addr_equal(&a->addr, &b->addr);
 }
 
-struct tcp_conn *demux_recent(const struct tcp *t, const struct endpoint *local,
-			      const struct endpoint *remote)
+struct tcp_conn *demux_recent(const struct tcp *t, const struct segment *s)
 {
 	struct tcp_conn *c = t->recent;
 
-	return c && same(&c->remote, remote) && same(&c->local, local) ? c : NULL;
+	return c && same(&c->remote, &s->remote) && same(&c->local, &s->local) &&
+		       demux_hears(c->device, s->net->interface)
+		   ? c
+		   : NULL;
 }
 
-struct tcp_conn *demux_find(struct tcp *t, uint64_t hash, const struct endpoint *local,
-			    const struct endpoint *remote)
+struct tcp_conn *demux_find(struct tcp *t, uint64_t hash, uint32_t interface,
+			    const struct endpoint *local, const struct endpoint *remote)
 {
 	table_for_hash(n, &t->conns, hash)
 	{
 		struct tcp_conn *c = container_of(n, struct tcp_conn, node);
 
-		if (same(&c->remote, remote) && same(&c->local, local))
+		if (same(&c->remote, remote) && same(&c->local, local) &&
+		    demux_hears(c->device, interface))
 			return c;
 	}
 	return NULL;
@@ -43,39 +46,42 @@ uint64_t demux_listener_hash(const struct tcp *t, uint16_t port)
 	return port;
 }
 
-static bool serves(const struct tcp_listener *l, const struct endpoint *local)
+/* 0: not this listener's; else the more the better it fits. */
+static unsigned int rank(const struct tcp_listener *l, const struct segment *s)
 {
-	bool is4 = addr_is4(&local->addr);
+	bool is4 = addr_is4(&s->local.addr);
 
-	if (l->local.port != local->port || (l->v4_only && !is4) || (l->v6_only && is4))
-		return false;
-	return l->any || addr_equal(&l->local.addr, &local->addr);
+	if (l->local.port != s->local.port || (l->v4_only && !is4) || (l->v6_only && is4) ||
+	    !demux_hears(l->device, s->net->interface))
+		return 0;
+	if (!l->any && !addr_equal(&l->local.addr, &s->local.addr))
+		return 0;
+	return (l->any ? 1u : 3u) + (l->device != NET_ANY);
 }
 
-/* An exact address goes before any address; several equal ones share by hash (SO_REUSEPORT). */
-struct tcp_listener *demux_listener(struct tcp *t, uint64_t hash, const struct endpoint *local)
+/* An exact address goes before any address, then an interface before all interfaces; several equal
+ * ones share by hash (SO_REUSEPORT). */
+struct tcp_listener *demux_listener(struct tcp *t, uint64_t hash, const struct segment *s)
 {
-	uint64_t port = demux_listener_hash(t, local->port);
-	uint32_t n[2] = {0, 0};
-	uint32_t pick;
-	bool any;
+	uint64_t port = demux_listener_hash(t, s->local.port);
+	unsigned int best = 1;
+	uint32_t n = 0, pick;
 
 	table_for_hash(at, &t->listeners, port)
 	{
-		const struct tcp_listener *l = container_of(at, struct tcp_listener, node);
+		unsigned int r = rank(container_of(at, struct tcp_listener, node), s);
 
-		if (serves(l, local))
-			n[l->any]++;
+		n = r > best ? 1 : n + (r == best);
+		best = r > best ? r : best;
 	}
-	any = n[0] == 0;
-	if (n[any] == 0)
+	if (n == 0)
 		return NULL;
-	pick = (uint32_t)(hash >> 32) % n[any];
+	pick = (uint32_t)(hash >> 32) % n;
 	table_for_hash(at, &t->listeners, port)
 	{
 		struct tcp_listener *l = container_of(at, struct tcp_listener, node);
 
-		if (serves(l, local) && l->any == any && pick-- == 0)
+		if (rank(l, s) == best && pick-- == 0)
 			return l;
 	}
 	return NULL;

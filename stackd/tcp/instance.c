@@ -162,11 +162,11 @@ enum tcp_outcome tcp_input(struct tcp *t, const struct net_segment *in, ns_t now
 	*conn = NULL;
 	if (!parse(t, in, &s))
 		return TCP_DONE;
-	*conn = demux_recent(t, &s.local, &s.remote);
+	*conn = demux_recent(t, &s);
 	if (*conn)
 		return input_segment(*conn, &s);
 	hash = demux_hash(t, &s.local, &s.remote);
-	*conn = demux_find(t, hash, &s.local, &s.remote);
+	*conn = demux_find(t, hash, in->interface, &s.local, &s.remote);
 	if (*conn) {
 		t->recent = *conn;
 		return input_segment(*conn, &s);
@@ -174,7 +174,7 @@ enum tcp_outcome tcp_input(struct tcp *t, const struct net_segment *in, ns_t now
 	w = time_wait_find(t, hash, &s);
 	if (w && time_wait_input(t, w, &s))
 		return TCP_DONE;
-	l = demux_listener(t, hash, &s.local);
+	l = demux_listener(t, hash, &s);
 	if (l && t->draining) {
 		count(t->counters, COUNT_tcp_draining);
 		l = NULL;
@@ -188,7 +188,7 @@ struct tcp_conn *tcp_lookup(struct tcp *t, const struct net_segment *in)
 
 	if (!parse(t, in, &s))
 		return NULL;
-	return demux_find(t, demux_hash(t, &s.local, &s.remote), &s.local, &s.remote);
+	return demux_find(t, demux_hash(t, &s.local, &s.remote), in->interface, &s.local, &s.remote);
 }
 
 void tcp_reject(struct tcp *t, const struct net_segment *in, ns_t now)
@@ -221,7 +221,7 @@ bool tcp_error(struct tcp *t, const struct net_error *e, ns_t now)
 	uint64_t off;
 
 	begin(t, now);
-	c = demux_find(t, demux_hash(t, &local, &remote), &local, &remote);
+	c = demux_find(t, demux_hash(t, &local, &remote), DEMUX_NOWHERE, &local, &remote);
 	if (!c)
 		return false;
 	c->view.now = now;

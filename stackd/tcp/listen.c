@@ -16,6 +16,7 @@ int tcp_listen(struct tcp *t, const struct tcp_listen_config *config, struct tcp
 	l->any = addr_is_unspecified(&config->local.addr);
 	l->v4_only = config->v4_only;
 	l->v6_only = config->v6_only;
+	l->device = config->device;
 	l->rules = config->rules;
 	l->user = config->user;
 	list_init(&l->conns);
@@ -98,7 +99,7 @@ static struct tcp_conn *embryo(struct tcp_listener *l, const struct segment *s, 
 	struct net_route route;
 	struct tcp_conn *c;
 
-	if (net_route(t->net, &s->remote.addr, &s->local.addr, &route) < 0)
+	if (net_route_by(t->net, l->device, &s->remote.addr, &s->local.addr, &route) < 0)
 		return NULL;
 	c = conn_create(t, &s->local, &s->remote, p, true);
 	if (!c) {
@@ -106,6 +107,7 @@ static struct tcp_conn *embryo(struct tcp_listener *l, const struct segment *s, 
 		return NULL;
 	}
 	c->state = TCP_SYN_RECEIVED;
+	c->device = l->device;
 	c->route = route;
 	c->irs = irs;
 	conn_negotiate(c, syn);

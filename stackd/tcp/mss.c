@@ -64,7 +64,7 @@ void mss_ask_route(struct tcp_conn *c)
 {
 	uint32_t before = c->view.mss;
 
-	if (net_route(c->tcp->net, &c->remote.addr, &c->local.addr, &c->route) < 0)
+	if (net_route_by(c->tcp->net, c->device, &c->remote.addr, &c->local.addr, &c->route) < 0)
 		return;
 	conn_update_mss(c);
 	if (c->view.mss < before)

@@ -459,17 +459,17 @@ void output_ack_from_probe(struct tcp_conn *c)
 		transmit_empty(c, c->probe_end, SEG_ACK);
 }
 
-void output_bare(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
-		 const struct segment_head *h, uint8_t tos, uint8_t ttl)
+void output_bare(struct tcp *t, struct output_way way, const struct endpoint *local,
+		 const struct endpoint *remote, const struct segment_head *h)
 {
 	struct net_send out = {.src = &local->addr,
 			       .dst = &remote->addr,
-			       .tos = tos,
-			       .ttl = ttl,
+			       .tos = way.tos,
+			       .ttl = way.ttl,
 			       .l4 = t->head + NET_HEADROOM};
 	struct net_route route;
 
-	if (net_route(t->net, &remote->addr, &local->addr, &route) < 0)
+	if (net_route_by(t->net, way.device, &remote->addr, &local->addr, &route) < 0)
 		return;
 	out.l4_len = segment_write(h, out.l4);
 	if (net_send(t->net, &route, &out, t->now) == 0) {
@@ -492,7 +492,7 @@ void output_reset(struct tcp *t, const struct segment *s)
 		    s->seq + s->len + (s->flags & SEG_SYN ? 1 : 0) + (s->flags & SEG_FIN ? 1 : 0);
 		h.flags = SEG_RST | SEG_ACK;
 	}
-	output_bare(t, &s->local, &s->remote, &h, 0, 0);
+	output_bare(t, (struct output_way){0}, &s->local, &s->remote, &h);
 }
 
 /* RFC 9293 3.10.7.1, CLOSED STATE */

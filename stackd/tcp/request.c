@@ -8,8 +8,9 @@
 /* --- OPEN
  * --------------------------------------------------------------------------------------------- */
 
-int tcp_connect(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
-		const struct tcp_rules *rules, void *user, ns_t now, struct tcp_conn **out)
+int tcp_connect_by(struct tcp *t, uint32_t device, const struct endpoint *local,
+		   const struct endpoint *remote, const struct tcp_rules *rules, void *user, ns_t now,
+		   struct tcp_conn **out)
 {
 	struct endpoint from = *local;
 	struct net_route route;
@@ -25,24 +26,32 @@ int tcp_connect(struct tcp *t, const struct endpoint *local, const struct endpoi
 		count(t->counters, COUNT_tcp_draining);
 		return -ENETDOWN;
 	}
-	ret = net_route(t->net, &remote->addr, &local->addr, &route); /* MUST-44, MUST-46 */
+	ret = net_route_by(t->net, device, &remote->addr, &local->addr, &route); /* MUST-44, MUST-46 */
 	if (ret < 0)
 		return ret;
 	from.addr = route.src;
 	hash = demux_hash(t, &from, remote);
-	if (demux_find(t, hash, &from, remote) || !time_wait_reuse(t, hash, &from, remote))
+	if (demux_find(t, hash, DEMUX_NOWHERE, &from, remote) ||
+	    !time_wait_reuse(t, hash, &from, remote))
 		return -EADDRINUSE;
 	c = conn_create(t, &from, remote,
 			tcp_match(rules ? rules : t->rules, &from, remote, TCP_ACTIVE), false);
 	if (!c)
 		return -ENOBUFS;
 	c->state = TCP_SYN_SENT;
+	c->device = (uint8_t)device;
 	c->route = route;
 	c->user = user;
 	c->syn_due = true;
 	conn_dirty(c);
 	*out = c;
 	return 0;
+}
+
+int tcp_connect(struct tcp *t, const struct endpoint *local, const struct endpoint *remote,
+		const struct tcp_rules *rules, void *user, ns_t now, struct tcp_conn **out)
+{
+	return tcp_connect_by(t, NET_ANY, local, remote, rules, user, now, out);
 }
 
 void tcp_attach(struct tcp_conn *c, struct byte_ring rx, struct byte_ring tx)
@@ -250,6 +259,21 @@ static int set_user_timeout(struct tcp_conn *c, int64_t v)
 	return 0;
 }
 
+static int set_device(struct tcp_conn *c, int64_t v)
+{
+	struct net_route route;
+	int ret;
+
+	if (!within(v, NET_ANY, INTERFACES_MAX))
+		return -EINVAL;
+	ret = net_route_by(c->tcp->net, (uint32_t)v, &c->remote.addr, &c->local.addr, &route);
+	if (ret < 0)
+		return ret;
+	c->device = (uint8_t)v;
+	mss_ask_route(c);
+	return 0;
+}
+
 int tcp_set_option(struct tcp_conn *c, enum tcp_opt opt, int64_t v)
 {
 	if (c->state == TCP_CLOSED)
@@ -301,6 +325,8 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_opt opt, int64_t v)
 			return -EINVAL;
 		c->ttl = (uint8_t)v;
 		return 0;
+	case TCP_OPT_DEVICE:
+		return set_device(c, v);
 	}
 	return -EINVAL;
 }
@@ -369,7 +395,7 @@ struct tcp_conn *tcp_import(struct tcp *to, const void *record, ns_t now)
 	c = conn_create(to, &r->conn.local, &r->conn.remote, r->conn.profile, false);
 	if (!c)
 		return NULL;
-	if (net_route(to->net, &c->remote.addr, &c->local.addr, &c->route) < 0) {
+	if (net_route_by(to->net, r->conn.device, &c->remote.addr, &c->local.addr, &c->route) < 0) {
 		conn_free(c);
 		return NULL;
 	}

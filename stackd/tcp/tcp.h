@@ -167,11 +167,16 @@ void *tcp_listener_user(const struct tcp_listener *);
  * -EADDRNOTAVAIL, -EINVAL as net_route; -ENOBUFS; -ENETDOWN while it drains. */
 int tcp_connect(struct tcp *, const struct endpoint *local, const struct endpoint *remote,
 		const struct tcp_rules *rules, void *user, ns_t now, struct tcp_conn **out);
+/* The same by one interface alone, as net_route_by has it: others' segments are not the connection's. */
+int tcp_connect_by(struct tcp *, uint32_t device, const struct endpoint *local, const struct endpoint *remote,
+		   const struct tcp_rules *rules, void *user, ns_t now, struct tcp_conn **out);
 /* local.addr unspecified: all of ours (v4_only: only IPv4 ones, v6_only: only IPv6).  Several
- * listeners on one endpoint share by hash (SO_REUSEPORT).  0; -ENOBUFS. */
+ * listeners on one endpoint share by hash (SO_REUSEPORT); one that is confined to the interface goes
+ * first.  0; -ENOBUFS. */
 struct tcp_listen_config {
 	struct endpoint local;
 	bool v4_only, v6_only;
+	uint8_t device; /* as with tcp_connect_by; what it accepts is confined too */
 	uint32_t backlog; /* handshakes and connections that nobody has accepted yet */
 	const struct tcp_rules *rules; /* asked at the SYN; NULL: the instance's */
 	void *user;
@@ -213,8 +218,9 @@ enum tcp_opt {
 	TCP_OPT_KEEPINTVL_S, TCP_OPT_KEEPCNT, TCP_OPT_USER_TIMEOUT_MS, TCP_OPT_SYNCNT, TCP_OPT_LINGER2_S,
 	TCP_OPT_SNDBUF, TCP_OPT_RCVBUF, TCP_OPT_MAXSEG, TCP_OPT_QUICKACK, TCP_OPT_TOS, TCP_OPT_TTL,
 	TCP_OPT_TELL_SENT,
+	TCP_OPT_DEVICE, /* as tcp_connect_by's */
 };
-/* 0 or -EINVAL (out of range, or the connection has ended). */
+/* 0 or -EINVAL (out of range, or the connection has ended); DEVICE: -ENETUNREACH, and all is as before. */
 int tcp_set_option(struct tcp_conn *, enum tcp_opt, int64_t value);
 /* Another congestion control for a live connection; it starts from the current cwnd. */
 int tcp_set_cc(struct tcp_conn *, struct tcp_plugin cc);

@@ -12,7 +12,7 @@ struct time_wait {
 	uint32_t ts_recent, ts_offset;
 	ns_t since, length;
 	uint16_t window;
-	uint8_t tos, ttl;
+	uint8_t tos, ttl, device;
 	bool ts_on;
 };
 
@@ -52,14 +52,15 @@ void time_wait_add(struct tcp_conn *c)
 	    .window = recv_window(c),
 	    .tos = c->tos,
 	    .ttl = c->ttl,
+	    .device = c->device,
 	};
 	timer_init(&w->timer);
 	wheel_arm(&t->time_wait_wheel, &w->timer, t->now + length);
 	table_insert(&t->time_waits, &w->node, c->node.hash);
 }
 
-static struct time_wait *find(struct tcp *t, uint64_t hash, const struct endpoint *local,
-			      const struct endpoint *remote)
+static struct time_wait *find(struct tcp *t, uint64_t hash, uint32_t interface,
+			      const struct endpoint *local, const struct endpoint *remote)
 {
 	table_for_hash(n, &t->time_waits, hash)
 	{
@@ -67,7 +68,7 @@ static struct time_wait *find(struct tcp *t, uint64_t hash, const struct endpoin
 
 		if (w->local.port == local->port && w->remote.port == remote->port &&
 		    addr_equal(&w->remote.addr, &remote->addr) &&
-		    addr_equal(&w->local.addr, &local->addr))
+		    addr_equal(&w->local.addr, &local->addr) && demux_hears(w->device, interface))
 			return w;
 	}
 	return NULL;
@@ -75,7 +76,7 @@ static struct time_wait *find(struct tcp *t, uint64_t hash, const struct endpoin
 
 struct time_wait *time_wait_find(struct tcp *t, uint64_t hash, const struct segment *s)
 {
-	return find(t, hash, &s->local, &s->remote);
+	return find(t, hash, s->net->interface, &s->local, &s->remote);
 }
 
 static void acknowledge(struct tcp *t, const struct time_wait *w)
@@ -95,7 +96,7 @@ static void acknowledge(struct tcp *t, const struct time_wait *w)
 		h.opt.tsval = w->ts_offset + (uint32_t)(t->now / NS_PER_MS);
 		h.opt.tsecr = w->ts_recent;
 	}
-	output_bare(t, &w->local, &w->remote, &h, w->tos, w->ttl);
+	output_bare(t, (struct output_way){w->device, w->tos, w->ttl}, &w->local, &w->remote, &h);
 }
 
 /* A SYN that can't be an old duplicate (RFC 6191 2): by its timestamp; where that says nothing or
@@ -131,7 +132,7 @@ bool time_wait_input(struct tcp *t, struct time_wait *w, const struct segment *s
 bool time_wait_reuse(struct tcp *t, uint64_t hash, const struct endpoint *local,
 		     const struct endpoint *remote)
 {
-	struct time_wait *w = find(t, hash, local, remote);
+	struct time_wait *w = find(t, hash, DEMUX_NOWHERE, local, remote);
 
 	if (!w)
 		return true;

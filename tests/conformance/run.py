@@ -47,6 +47,7 @@ PROGRAMS = {
     "threads": PAIR,
     "stdio": PAIR,
     "info": PAIR,
+    "device": ("local 4", "active 4", "passive 4", "passive 6"),
 }
 PATIENCE_S = 30
 PORTS = range(7000, 31000, 100)  # each run has a hundred ports of its own: TIME-WAIT would be seen by the next

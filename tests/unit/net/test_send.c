@@ -71,6 +71,42 @@ static void refused(void **state)
 	world_free(four);
 }
 
+/* By one interface alone, whatever the others have. */
+static void confined(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		uint32_t device;
+		const char *dst, *src;
+		int result;
+		const char *next_hop, *from;
+	} table[] = {
+	    {1, "10.0.0.9", NULL, 0, "10.0.0.9", "10.0.0.1"},
+	    {2, "10.0.0.9", NULL, -ENETUNREACH, NULL, NULL},
+	    {2, "10.1.0.9", NULL, 0, "10.1.0.9", "10.1.0.1"},
+	    {1, "10.1.0.9", NULL, 0, "10.0.0.254", "10.0.0.1"}, /* by its gateway then */
+	    {1, "192.0.2.1", NULL, 0, "10.0.0.254", "10.0.0.1"},
+	    {2, "192.0.2.1", NULL, -ENETUNREACH, NULL, NULL},
+	    {1, "192.0.2.1", "10.1.0.1", 0, "10.0.0.254", "10.1.0.1"},
+	    {2, "fe80::9", NULL, 0, "fe80::9", "fe80::ff:fe00:2"},
+	    {1, "10.0.0.1", NULL, -ENETUNREACH, NULL, NULL}, /* ourselves */
+	    {3, "10.0.0.9", NULL, -ENETUNREACH, NULL, NULL}, /* there are two */
+	    {1, "224.0.0.1", NULL, -EINVAL, NULL, NULL},
+	};
+
+	for (uint32_t i = 0; i < array_count(table); i++) {
+		struct addr d = A(table[i].dst), s = table[i].src ? A(table[i].src) : (struct addr){0};
+		struct net_route r;
+
+		assert_int_equal(net_route_by(w->net, table[i].device, &d, &s, &r), table[i].result);
+		if (table[i].result)
+			continue;
+		assert_int_equal(r.interface + 1, table[i].device);
+		assert_text(&r.next_hop, table[i].next_hop);
+		assert_text(&r.src, table[i].from);
+	}
+}
+
 static void path_mtu(void **state)
 {
 	struct world *w = *state;
@@ -282,6 +318,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 	    T(choice),
 	    T(refused),
+	    T(confined),
 	    T(path_mtu),
 	    T(full_sums),
 	    T(diffserv_and_ttl),

@@ -23,6 +23,8 @@ static const struct memory memory = {take, give, NULL};
 
 enum { ADDR = STACKD_BIND_REUSEADDR, PORT = STACKD_BIND_REUSEPORT, V6 = STACKD_BIND_V6ONLY, V4 = STACKD_BIND_IPV4 };
 
+#define ON(device) SOCK_PORT_DEVICE(device)
+
 static struct addr named(const char *name)
 {
 	static const uint8_t one[4] = {10, 0, 0, 1}, two[4] = {10, 0, 0, 2};
@@ -53,6 +55,12 @@ static const struct row {
 	{"*", V4, false, "10.0.0.1", V4, -EADDRINUSE},
 	{"10.0.0.1", V4, false, "*", V4, -EADDRINUSE},
 	{"*", V4, false, "*", V4, -EADDRINUSE},
+	/* on another interface the same is free */
+	{"*", V4 | ON(1), true, "*", V4 | ON(2), 0},
+	{"*", V4 | ON(1), false, "*", V4 | ON(1), -EADDRINUSE},
+	{"*", V4 | ON(1), false, "*", V4, -EADDRINUSE},
+	{"10.0.0.1", V4, false, "*", V4 | ON(2), -EADDRINUSE},
+	{"10.0.0.1", V4 | ON(1), false, "10.0.0.1", V4 | ON(2), 0},
 	/* an IPv6 wildcard is one of IPv4 too, unless it says otherwise */
 	{"*", V4, false, "*", 0, -EADDRINUSE},
 	{"*", 0, false, "*", V4, -EADDRINUSE},

@@ -40,8 +40,11 @@ struct net_segment fake_segment(const struct fake_packet *p)
 				    .l4_len = p->len};
 }
 
-int net_route(struct net *n, const struct addr *dst, const struct addr *src, struct net_route *out)
+int net_route_by(struct net *n, uint32_t device, const struct addr *dst, const struct addr *src,
+		 struct net_route *out)
 {
+	if (device > 1) /* it has one interface */
+		return -ENETUNREACH;
 	if (addr_is_multicast(dst) || addr_is_broadcast4(dst) || addr_is_unspecified(dst))
 		return -EINVAL;
 	if (src && !addr_is_unspecified(src) && !addr_equal(src, &n->own))

@@ -205,6 +205,7 @@ void talk_inject(struct talk *t, const char *s)
 				 .dst = t->own,
 				 .ttl = 64,
 				 .tos = t->tos,
+				 .interface = t->interface,
 				 .l4 = l4,
 				 .gso_size = t->gso_size};
 	uint32_t head;
@@ -383,7 +384,8 @@ uint32_t talk_events(struct talk *t)
 
 void talk_listen(struct talk *t, uint32_t backlog)
 {
-	struct tcp_listen_config config = {.local = {.port = t->own_port}, .backlog = backlog};
+	struct tcp_listen_config config = {
+	    .local = {.port = t->own_port}, .backlog = backlog, .device = t->device};
 
 	assert_int_equal(tcp_listen(t->tcp, &config, &t->listener), 0);
 }
@@ -392,7 +394,8 @@ void talk_connect(struct talk *t)
 {
 	struct endpoint local = {.port = t->own_port}, remote = {t->peer, t->peer_port};
 
-	assert_int_equal(tcp_connect(t->tcp, &local, &remote, NULL, NULL, t->now, &t->conn), 0);
+	assert_int_equal(
+	    tcp_connect_by(t->tcp, t->device, &local, &remote, NULL, NULL, t->now, &t->conn), 0);
 	attach(t);
 	talk_run(t);
 }

@@ -48,6 +48,8 @@ struct talk {
 	uint8_t tos;       /* of injected segments */
 	uint8_t last_tos;  /* of the last expected one */
 	uint16_t gso_size; /* of injected segments */
+	uint8_t interface; /* that they come by */
+	uint8_t device;    /* that listeners and connections are confined to */
 	uint32_t last_ts;  /* timestamp of the last expected segment that had one */
 };
 
