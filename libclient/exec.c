@@ -9,7 +9,7 @@
  * moved.  If the exec fails, both are closed and the daemon forgets the client.
  *
  * Async-signal-safe: this may run in the child of a threaded process, or in a vfork child. */
-#include "client.h"
+#include "exec.h"
 
 #include <errno.h>
 #include <string.h>

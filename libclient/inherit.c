@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* inherit.c - a program begins with sockets that another one left (exec.c): finds them among its
  * descriptors and goes on with them.  What was left but isn't among them is let go. */
-#include "client.h"
+#include "exec.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>

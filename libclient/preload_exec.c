@@ -3,7 +3,7 @@
  * each other unseen, so each of them is here. */
 #undef _FILE_OFFSET_BITS /* it would rename what is defined here; off_t has 64 bits anyway */
 
-#include "client.h"
+#include "exec.h"
 #include "preload.h"
 #include "program.h"
 

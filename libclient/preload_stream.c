@@ -4,6 +4,7 @@
 #undef _FILE_OFFSET_BITS /* it would rename what is defined here; off_t has 64 bits anyway */
 
 #include "client.h"
+#include "exec.h"
 #include "preload.h"
 #include "stackd.h"
 

@@ -2,7 +2,7 @@
 /* rights.c - stack sockets in SCM_RIGHTS.  On the way out each is replaced by a descriptor of the
  * daemon's that stands for it; on the way in such a descriptor is replaced by the socket.  A
  * process without this library gets a descriptor that reads as ended. */
-#include "client.h"
+#include "exec.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -2,6 +2,7 @@
 /* stream.c - bytes in and out of the rings.  Owns rx_head and tx_tail; the order of the checks is
  * that of Linux's tcp_recvmsg and tcp_sendmsg.  Without waiting none of this is a system call. */
 #include "client.h"
+#include "exec.h"
 
 #include <errno.h>
 #include <limits.h>
