@@ -8,23 +8,6 @@
 
 #define MAPPED_BITS 96u /* of ::ffff:0:0/96 */
 
-bool addr_is_multicast(const struct addr *a)
-{
-	return addr_is4(a) ? (a->b[12] & 0xf0) == 0xe0 : a->b[0] == 0xff;
-}
-
-bool addr_is_broadcast4(const struct addr *a)
-{
-	return addr_is4(a) && (a->b[12] & a->b[13] & a->b[14] & a->b[15]) == 0xff;
-}
-
-bool addr_is_unspecified(const struct addr *a)
-{
-	if (addr_is4(a))
-		return (a->b[12] | a->b[13] | a->b[14] | a->b[15]) == 0;
-	return (a->q[0] | a->q[1]) == 0;
-}
-
 bool addr_is_link_local(const struct addr *a)
 {
 	if (addr_is4(a))

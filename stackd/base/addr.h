@@ -42,12 +42,33 @@ static inline bool addr_equal(const struct addr *a, const struct addr *b)
 	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
 }
 
+/* The four bytes of IPv4, in network order. */
+static inline uint32_t addr_word4(const struct addr *a)
+{
+	uint32_t word;
+
+	memcpy(&word, a->b + 12, sizeof(word));
+	return word;
+}
+
 /* ff00::/8 and 224.0.0.0/4 */
-bool addr_is_multicast(const struct addr *a);
+static inline bool addr_is_multicast(const struct addr *a)
+{
+	return addr_is4(a) ? (a->b[12] & 0xf0) == 0xe0 : a->b[0] == 0xff;
+}
+
 /* 255.255.255.255 */
-bool addr_is_broadcast4(const struct addr *a);
+static inline bool addr_is_broadcast4(const struct addr *a)
+{
+	return addr_is4(a) && addr_word4(a) == UINT32_MAX;
+}
+
 /* :: and 0.0.0.0 */
-bool addr_is_unspecified(const struct addr *a);
+static inline bool addr_is_unspecified(const struct addr *a)
+{
+	return addr_is4(a) ? addr_word4(a) == 0 : (a->q[0] | a->q[1]) == 0;
+}
+
 bool addr_is_link_local(const struct addr *a);
 /* Families do not mix: ::/0 holds no IPv4 address. */
 bool prefix_contains(const struct prefix *p, const struct addr *a);

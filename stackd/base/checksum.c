@@ -132,14 +132,21 @@ uint64_t checksum_add_odd(uint64_t sum, uint64_t piece)
 	return sum + __builtin_bswap16(checksum_fold(piece));
 }
 
+/* The 32-bit words of an address: at most four, so the sum fits by far. */
+static inline uint64_t address_words(const struct addr *a)
+{
+	uint32_t w[4];
+
+	if (addr_is4(a))
+		return addr_word4(a);
+	memcpy(w, a->b, sizeof(w));
+	return (uint64_t)w[0] + w[1] + w[2] + w[3];
+}
+
 uint64_t checksum_pseudo(const struct addr *src, const struct addr *dst, uint8_t protocol,
 			 uint32_t len)
 {
-	size_t skip = addr_is4(src) ? 12 : 0;
-	uint64_t sum = checksum_add(0, src->b + skip, 16 - skip);
-
-	sum = checksum_add(sum, dst->b + skip, 16 - skip);
-	return sum + htons(protocol) + htonl(len);
+	return reduce(address_words(src) + address_words(dst) + htons(protocol) + htonl(len));
 }
 
 uint16_t checksum_fold(uint64_t sum)

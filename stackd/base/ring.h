@@ -38,7 +38,8 @@ static inline void byte_ring_write(const struct byte_ring *r, uint64_t off, cons
 	uint32_t first = r->size - at < len ? r->size - at : len;
 
 	memcpy(r->mem + at, src, first);
-	memcpy(r->mem, (const uint8_t *)src + first, len - first);
+	if (len > first)
+		memcpy(r->mem, (const uint8_t *)src + first, len - first);
 }
 
 static inline void byte_ring_read(const struct byte_ring *r, uint64_t off, void *dst, uint32_t len)
@@ -47,7 +48,8 @@ static inline void byte_ring_read(const struct byte_ring *r, uint64_t off, void 
 	uint32_t first = r->size - at < len ? r->size - at : len;
 
 	memcpy(dst, r->mem + at, first);
-	memcpy((uint8_t *)dst + first, r->mem, len - first);
+	if (len > first)
+		memcpy((uint8_t *)dst + first, r->mem, len - first);
 }
 
 #endif

@@ -234,10 +234,9 @@ static void place_in_order(struct tcp_conn *c, const struct segment *s, const st
 
 static void estimate_mss(struct tcp_conn *c, const struct segment *s)
 {
-	uint32_t most = conn_advertised_mss(c);
 	uint32_t len = s->net->gso_size ? s->net->gso_size : s->len;
 
-	if (len > c->view.rcv_mss && len <= most)
+	if (len > c->view.rcv_mss && len <= conn_advertised_mss(c))
 		c->view.rcv_mss = len;
 }
 

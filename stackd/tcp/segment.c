@@ -19,6 +19,13 @@ enum option_kind {
 /* its appendix A: two NOPs, kind and length: nearly every segment begins so */
 #define TIMESTAMPS_ALONE 0x0101080au
 
+static void read_timestamps(const uint8_t *p, struct segment_options *o)
+{
+	o->has_ts = true;
+	o->tsval = get_be32(p + 2);
+	o->tsecr = get_be32(p + 6);
+}
+
 static void read_sack(const uint8_t *p, uint8_t len, struct segment_options *o)
 {
 	if (len < 10 || (len - 2) % 8 != 0)
@@ -52,11 +59,8 @@ static void read_option(const uint8_t *p, uint8_t len, bool syn, struct segment_
 		read_sack(p, len, o);
 		break;
 	case OPTION_TIMESTAMPS:
-		if (len == 10) {
-			o->has_ts = true;
-			o->tsval = get_be32(p + 2);
-			o->tsecr = get_be32(p + 6);
-		}
+		if (len == 10)
+			read_timestamps(p, o);
 		break;
 	default:
 		break;
@@ -69,7 +73,7 @@ static bool read_options(const uint8_t *p, uint32_t len, bool syn, struct segmen
 	if (len == 0)
 		return true;
 	if (len == 12 && get_be32(p) == TIMESTAMPS_ALONE) {
-		read_option(p + 2, 10, syn, o);
+		read_timestamps(p + 2, o);
 		return true;
 	}
 	for (uint32_t at = 0; at < len;) {
