@@ -25,8 +25,9 @@ struct so_options {
 	int64_t value[SO_OPTIONS_MAX];
 	bool reuse_address, reuse_port, lingers, v6_only;
 	ns_t linger_ns, receive_ns, send_ns; /* the last two: NS_NEVER is no limit */
-	uint32_t send_buffer;
-	char cc[32]; /* "": as configured */
+	uint32_t send_buffer;                /* grows with tcp_send_limit */
+	bool send_buffer_named;              /* by SO_SNDBUF: it doesn't */
+	char cc[32];                         /* "": as configured */
 };
 
 struct so {

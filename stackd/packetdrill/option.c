@@ -151,6 +151,12 @@ void so_apply_options(struct so *s)
 			tcp_set_option(s->conn, (enum tcp_opt)opt, o->value[opt]);
 }
 
+static void name_send_buffer(struct so_options *o, int bytes)
+{
+	o->send_buffer = bytes < 4096 ? 4096 : (uint32_t)bytes;
+	o->send_buffer_named = true;
+}
+
 static int set_flag(struct so *s, int level, int name, int value)
 {
 	bool on = value != 0;
@@ -162,7 +168,7 @@ static int set_flag(struct so *s, int level, int name, int value)
 	else if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
 		s->options.v6_only = on;
 	else if (level == SOL_SOCKET && name == SO_SNDBUF)
-		s->options.send_buffer = value < 4096 ? 4096 : (uint32_t)value;
+		name_send_buffer(&s->options, value);
 	else
 		return ENOPROTOOPT;
 	return 0;

@@ -66,6 +66,8 @@ static struct so *so_new(struct adapter *a, int family)
 	s->family = family;
 	s->options.receive_ns = s->options.send_ns = NS_NEVER;
 	s->options.send_buffer = (uint32_t)k->send_buffer;
+	if (k->autotune && k->send_buffer_start < k->send_buffer)
+		s->options.send_buffer = (uint32_t)k->send_buffer_start;
 	list_init(&s->ready);
 	list_push_back(&a->sockets, &s->node);
 	return s;
@@ -343,6 +345,15 @@ static void ended(struct so *s)
 	s->conn = NULL;
 }
 
+static void grow_send_buffer(struct so *s)
+{
+	struct so_options *o = &s->options;
+	uint32_t limit = s->conn && !o->send_buffer_named ? tcp_send_limit(s->conn, s->tx.size) : 0;
+
+	if (limit > o->send_buffer)
+		o->send_buffer = limit;
+}
+
 void so_event(struct so *s, uint32_t events)
 {
 	if (events & TCP_EV_CONNECTED)
@@ -363,6 +374,8 @@ void so_event(struct so *s, uint32_t events)
 		s->arrived = tcp_received(s->conn);
 	if (events & TCP_EV_WRITABLE)
 		s->acked = tcp_acked(s->conn);
+	if (events & (TCP_EV_CONNECTED | TCP_EV_ACCEPTED | TCP_EV_WRITABLE))
+		grow_send_buffer(s);
 	if (events & TCP_EV_EOF)
 		s->fin = s->eof = true;
 	if (events & TCP_EV_CLOSED)

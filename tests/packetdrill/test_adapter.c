@@ -329,6 +329,32 @@ static void blocking_write(void **state)
 	free(buf);
 }
 
+/* What may be queued follows the window, unless SO_SNDBUF says. */
+static void send_buffer_grows(void **state)
+{
+	uint8_t *buf = calloc(1, LARGE);
+	struct runner r;
+	struct packet p;
+	int named = 9000;
+
+	(void)state;
+	runner_start(&r, PLAIN ",tcp.send_buffer_start=8KB,tcp.initial_window=2,tcp.cc=newreno");
+	runner_accept(&r);
+	assert_int_equal(r.t.fcntl(r.t.ud, r.fd, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+	assert_int_equal(r.t.write(r.t.ud, r.fd, buf, LARGE), 8192);
+	for (uint32_t got = 0; got < 8192;) {
+		assert_true(runner_receive(&r, &p));
+		got += p.len;
+		bare(&r, ACK, 1, 1 + got);
+	}
+	assert_in_range(r.t.write(r.t.ud, r.fd, buf, LARGE), 9001, LARGE - 1);
+	assert_int_equal(r.t.setsockopt(r.t.ud, r.fd, SOL_SOCKET, SO_SNDBUF, &named, sizeof(named)),
+			 0);
+	assert_int_equal(r.t.write(r.t.ud, r.fd, buf, LARGE), -1);
+	runner_stop(&r);
+	free(buf);
+}
+
 /* --- readiness
  * --------------------------------------------------------------------------------------- */
 
@@ -520,6 +546,7 @@ int main(void)
 	    cmocka_unit_test(blocking_read_times_out),
 	    cmocka_unit_test(blocking_connect),
 	    cmocka_unit_test(blocking_write),
+	    cmocka_unit_test(send_buffer_grows),
 	    cmocka_unit_test(poll_lets_time_pass),
 	    cmocka_unit_test(epoll_level_and_edge),
 	    cmocka_unit_test(options),
