@@ -3,7 +3,7 @@
  *
  *   attach.c  the connection to the daemon: regions, board, requests
  *   queue.c   submissions, event queues, subscriptions
- *   signal.c  which signal handlers have run
+ *   signal.c  which signal handlers have run;  owner.c  whom a socket signals
  *   guest.c   threads beyond the number of event queues;  crowd.c  epoll instances beyond it
  *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
  *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
@@ -138,6 +138,9 @@ struct ofd {
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	int linger;                       /* seconds, -1 off */
 	int rcvlowat;
+	struct f_owner_ex owner; /* as the kernel socket has it; pid 0: none */
+	int owner_sig;		 /* F_SETSIG's */
+	bool async, owned;	 /* O_ASYNC; the daemon knows of an owner */
 	_Atomic uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT, 0: off */
 	uint32_t option_count;
 	struct option_value
@@ -211,7 +214,7 @@ void attach_clone_child(void);
 int attach_clone_connection(struct attach *, int *conn);
 /* The attachment behind such a connection, which is the process's from now on; NULL with errno. */
 struct attach *attach_resume(int conn);
-/* STACKD_REQ_PASS: the descriptor, or -1 with errno. */
+/* A request that is answered by a descriptor: it, or -1 with errno. */
 int attach_pass(struct attach *, struct stackd_request *);
 /* A region that the client knows by number, mapped. */
 struct region *attach_region(struct attach *, uint32_t number);
@@ -228,6 +231,7 @@ uint32_t attach_device(const struct attach *, int ifindex);
 void queue_post(struct ofd *, uint8_t op, uint16_t opt, int64_t arg, uint64_t arg2);
 struct evq *evq_for_epoll(struct attach *); /* both shared with others if need be */
 struct evq *evq_for_thread(struct attach *);
+struct evq *evq_for_signals(struct attach *); /* NULL: none left */
 /* Whom the daemon knows it as. */
 static inline struct evq *evq_known(struct evq *e)
 {
@@ -479,6 +483,13 @@ void wait_slept(struct evq *, int64_t slept_ns);
 bool wait_spin(struct evq *, bool (*ready)(void *), void *);
 int64_t wait_deadline(int64_t timeout_ns);
 int64_t timespec_ns(const struct timespec *); /* NULL: -1 */
+
+/* ---- owner.c ---- */
+
+/* Whom it signals has changed, or the socket has become the stack's.  0 or an errno. */
+int owner_changed(struct ofd *, int fd);
+int owner_apply(struct ofd *);
+void owner_forked(void);
 
 /* ---- signal.c ---- */
 

@@ -40,6 +40,7 @@ static void in_child(void)
 	fd_process_changed();
 	atomic_store(&table_lock, 0);
 	queue_forked();
+	owner_forked();
 	fd_each(epoll_forked);
 	attach_clone_child();
 	wait_forked();

@@ -35,6 +35,12 @@ static int ioctl_stack(struct ofd *o, int fd, unsigned long request, void *arg)
 	}
 }
 
+/* Also a socket that isn't the stack's yet. */
+static bool is_mine(const struct ofd *o)
+{
+	return o && o->kind == KIND_SOCKET && o->mode != MODE_KERNEL;
+}
+
 int stackd_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct ofd *o = fd_get(fd);
@@ -48,6 +54,9 @@ int stackd_ioctl(int fd, unsigned long request, void *arg)
 		error = LIBC->ioctl(fd, request, arg) < 0 ? errno : 0;
 	if (!error && o && request == FIONBIO)
 		atomic_store(&o->nonblock, *(const int *)arg != 0);
+	if (!error && is_mine(o) &&
+	    (request == FIOSETOWN || request == SIOCSPGRP || request == FIOASYNC))
+		error = owner_changed(o, fd);
 	fd_put(o);
 	return sock_fail(error);
 }
@@ -60,6 +69,17 @@ static int flags_beside(const struct ofd *o, int fd, int command, intptr_t arg)
 	return command == F_GETFL && r >= 0 && !o->nonblock ? r & ~O_NONBLOCK : r;
 }
 
+static int set_owner(int fd, int command, void *arg)
+{
+	int r = LIBC->fcntl(fd, command, arg), error = 0;
+	struct ofd *o = r < 0 ? NULL : fd_get(fd);
+
+	if (is_mine(o))
+		error = owner_changed(o, fd);
+	fd_put(o);
+	return error ? sock_fail(error) : r;
+}
+
 int stackd_fcntl(int fd, int command, void *arg)
 {
 	struct ofd *o;
@@ -69,6 +89,8 @@ int stackd_fcntl(int fd, int command, void *arg)
 		return fd_dup_above(fd, command, (int)(intptr_t)arg);
 	if (fd_is_internal(fd))
 		return sock_fail(EBADF);
+	if (command == F_SETOWN || command == F_SETOWN_EX || command == F_SETSIG)
+		return set_owner(fd, command, arg);
 	if (command != F_SETFL && command != F_GETFL)
 		return LIBC->fcntl(fd, command, arg);
 	o = fd_get(fd);
@@ -78,6 +100,8 @@ int stackd_fcntl(int fd, int command, void *arg)
 		r = LIBC->fcntl(fd, command, arg);
 	if (r >= 0 && command == F_SETFL && o && o->kind == KIND_SOCKET)
 		atomic_store(&o->nonblock, ((intptr_t)arg & O_NONBLOCK) != 0);
+	if (r >= 0 && command == F_SETFL && is_mine(o) && o->owner.pid)
+		r = sock_fail(owner_changed(o, fd));
 	fd_put(o);
 	return r;
 }

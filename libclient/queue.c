@@ -120,6 +120,8 @@ void queue_wake(struct ofd *o)
 	for (struct watch *w = o->watches; w; w = w->next_of_sock) {
 		struct evq *e = atomic_load(&w->evq);
 
+		if (w->mask & STACKD_SIGNAL)
+			continue;
 		if (w->item)
 			epoll_wake(w->item);
 		else if (e == atomic_load(&o->attach->evq_host))
@@ -152,10 +154,10 @@ static struct evq *evq_reuse(struct attach *a)
 	return e;
 }
 
-static struct evq *evq_create(struct attach *a, uint32_t count)
+/* Its index is evq_count if there was none left. */
+static struct evq *evq_alloc(struct attach *a, uint32_t count)
 {
 	struct evq *e = calloc(1, sizeof(*e));
-	int fd;
 
 	if (!e)
 		return NULL;
@@ -164,6 +166,16 @@ static struct evq *evq_create(struct attach *a, uint32_t count)
 	lock_drop(&evq_lock);
 	e->attach = a;
 	e->credit = 1;
+	return e;
+}
+
+static struct evq *evq_create(struct attach *a, uint32_t count)
+{
+	struct evq *e = evq_alloc(a, count);
+	int fd;
+
+	if (!e)
+		return NULL;
 	/* past the interceptors of sanitizers, which don't see it move */
 	fd = e->index < a->own->head.evq_count
 		 ? (int)syscall(SYS_eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC)
@@ -175,6 +187,24 @@ static struct evq *evq_create(struct attach *a, uint32_t count)
 		fd_internal_close(e->fd);
 	free(e);
 	return NULL;
+}
+
+struct evq *evq_for_signals(struct attach *a)
+{
+	struct evq *e = evq_alloc(a, a->own->head.evq_count - 2);
+	struct stackd_request q = {.type = STACKD_REQ_SIGNAL};
+	int fd = -1;
+
+	if (e && e->index < a->own->head.evq_count) {
+		q.arg = e->index;
+		fd = attach_pass(a, &q);
+	}
+	if (fd < 0) {
+		free(e);
+		return NULL;
+	}
+	e->fd = fd_internal(fd);
+	return e;
 }
 
 static struct evq *evq_new(struct attach *a)

@@ -204,13 +204,16 @@ static bool slot_take(struct ofd *o, struct attach *a)
 
 int sock_adopt(struct ofd *o, struct attach *a)
 {
+	int error;
+
 	if (o->kernel_only)
 		return ENOPROTOOPT;
 	if (!slot_take(o, a))
 		return ENOBUFS;
 	atomic_store_explicit(&o->mode, MODE_STACK, memory_order_release);
 	epoll_sock_migrate(o);
-	return option_replay(o);
+	error = option_replay(o);
+	return error ? error : owner_apply(o);
 }
 
 int sock_bind(struct ofd *o, struct addr *a)

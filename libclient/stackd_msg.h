@@ -50,6 +50,9 @@ enum stackd_request_type {
 				 until it is taken; when all copies are closed before, so is the socket */
 	STACKD_REQ_TAKE,      /* comes with such a descriptor: this client holds the socket now.  Answer:
 				 text as it was passed */
+	STACKD_REQ_SIGNAL,    /* arg: event queue of the own region, which has no eventfd.  Answer: fds = one
+				 end of a pair of unix sockets.  News for the queue shut the other end
+				 down, again and again, so that with O_ASYNC its owner is signalled */
 };
 
 struct stackd_request {

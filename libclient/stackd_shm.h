@@ -163,7 +163,9 @@ enum stackd_op {
 				  that no segment with the byte leaves without the mark */
 };
 
-enum stackd_interest { STACKD_IN = 1, STACKD_OUT = 2 }; /* errors and hang-up are always told */
+/* Errors and hang-up are always told, urgent data to those who want STACKD_IN too.  STACKD_SIGNAL: the
+ * queue is one of STACKD_REQ_SIGNAL; nothing goes into its ring. */
+enum stackd_interest { STACKD_IN = 1, STACKD_OUT = 2, STACKD_URGENT_IN = 4, STACKD_SIGNAL = 8 };
 
 /* How an address is bound (STACKD_REQ_BIND). */
 enum stackd_bind_flag { STACKD_BIND_REUSEADDR = 1, STACKD_BIND_REUSEPORT = 2, STACKD_BIND_V6ONLY = 4,

@@ -84,7 +84,7 @@ static void free_memory(struct client *c)
 		return;
 	for (uint32_t q = 0; s->evq_fd && q < s->own->head.evq_count; q++)
 		if (s->evq_fd[q] >= 0)
-			close(s->evq_fd[q]);
+			close(s->evq_fd[q] & ~SOCK_FD_SIGNAL);
 	free((void *)(uintptr_t)s->evq_fd);
 	slab_unmap(s->evq, evq_bytes(s));
 	slab_unmap(s->sub_at, sub_bytes(s));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client_inside.h"
@@ -136,7 +137,24 @@ static void set_evq(struct client *c, const struct stackd_request *q, int fd, st
 	if (old < 0)
 		return;
 	clients_settle(c->all);
-	close(old);
+	close(old & ~SOCK_FD_SIGNAL);
+}
+
+/* A pair can't be connected elsewhere, and shutting down never blocks. */
+static void signal_queue(struct client *c, const struct stackd_request *q, struct client_answer *a)
+{
+	int pair[2], none = -1;
+
+	if (q->arg >= c->sock.own->head.evq_count || c->sock.evq_fd[q->arg] >= 0) {
+		refuse_lie(c, a, EINVAL, "no such event queue, or it is in use");
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		client_refuse(a, errno, "no pair of sockets");
+		return;
+	}
+	atomic_compare_exchange_strong(&c->sock.evq_fd[q->arg], &none, pair[0] | SOCK_FD_SIGNAL);
+	client_give_fd(a, pair[1], true);
 }
 
 /* --- calls that touch a socket ------------------------------------------------------------------------ */
@@ -484,6 +502,7 @@ void client_request(struct client *c, const struct stackd_request *q, int fd, st
 		case STACKD_REQ_RESUME: resume(c, q, a); break;
 		case STACKD_REQ_REGION: give_region(c, q, a); break;
 		case STACKD_REQ_PASS: client_pass(c, q, a); break;
+		case STACKD_REQ_SIGNAL: signal_queue(c, q, a); break;
 		case STACKD_REQ_TAKE: client_take(c, fd, a); break;
 		default: refuse_lie(c, a, EINVAL, "unknown request");
 		}

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "sock/sock.h"
 
 #define EVENTS 64
 
@@ -48,7 +51,9 @@ void waker_wake(struct waker *w, int eventfd, bool trusted)
 {
 	const uint64_t one = 1;
 
-	if (trusted || !w->context)
+	if (eventfd & SOCK_FD_SIGNAL)
+		shutdown(eventfd & ~SOCK_FD_SIGNAL, SHUT_WR);
+	else if (trusted || !w->context)
 		(void)!write(eventfd, &one, sizeof(one));
 	else
 		signal_eventfd(w, eventfd);

@@ -3,7 +3,10 @@
  *
  * An eventfd's O_NONBLOCK belongs to all who hold it: a client may clear it and fill the counter,
  * and whoever writes then stands still.  A signal from the kernel's own asynchronous I/O can't
- * block, but costs three times a write; so it is used for the clients of other users only. */
+ * block, but costs three times a write; so it is used for the clients of other users only.
+ *
+ * With SOCK_FD_SIGNAL it is one end of a pair of unix sockets.  Shutting it down, each time anew, is
+ * news for the other end, whose owner the kernel signals: see libclient/owner.c. */
 #ifndef STACKD_WAKER_H
 #define STACKD_WAKER_H
 

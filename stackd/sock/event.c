@@ -94,7 +94,8 @@ void sock_sub_set(struct sock_table *t, struct sock_client *c, struct sock *s, c
 	}
 	sub->interest = e->opt;
 	sub->turn = turn;
-	sock_post(t, sub);
+	if (!(sub->interest & STACKD_SIGNAL))
+		sock_post(t, sub);
 }
 
 void sock_post(struct sock_table *t, struct sock_sub *sub)
@@ -111,6 +112,10 @@ void sock_post(struct sock_table *t, struct sock_sub *sub)
 	}
 	if (list_empty(&q->touched))
 		list_push_back(&t->touched, &q->touched);
+	if (sub->interest & STACKD_SIGNAL) {
+		q->signals = true;
+		return;
+	}
 	if (atomic_exchange(&stackd_shm_sub(c->own->mem, h, sub->id)->posted, 1))
 		return;
 	ring = stackd_shm_evq_ring(c->own->mem, h, sub->evq, t->shard);
@@ -123,27 +128,36 @@ void sock_post(struct sock_table *t, struct sock_sub *sub)
 	atomic_store_explicit(&ring->tail, ++q->tail, memory_order_release);
 }
 
+/* what 0: everybody hears of it, but SIGURG tells of nothing else. */
+static bool is_for(const struct sock_sub *sub, uint32_t what)
+{
+	if (what)
+		return sub->interest & what;
+	return !(sub->interest & STACKD_SIGNAL) || (sub->interest & STACKD_IN);
+}
+
 void sock_tell(struct sock_table *t, struct list *subs, uint32_t what)
 {
 	list_for_each(n, subs) {
 		struct sock_sub *sub = container_of(n, struct sock_sub, of_sock);
 
-		if (what == 0 || (sub->interest & what))
+		if (is_for(sub, what))
 			sock_post(t, sub);
 	}
 }
 
 /* -1: it is awake. */
-static int wakeup_fd(struct sock_table *t, const struct sock_evq *q)
+static int wakeup_fd(struct sock_table *t, struct sock_evq *q)
 {
 	struct sock_client *c = q->client;
 	const struct stackd_shm_head *h = &c->own->head;
 	uint32_t number = (uint32_t)(q - &c->evq[t->shard * h->evq_count]);
 	struct stackd_evq *shm = stackd_shm_evq(c->own->mem, h, number);
 
-	if (!atomic_load_explicit(&shm->sleeping, memory_order_relaxed) ||
-	    !atomic_exchange(&shm->sleeping, 0))
+	if (!q->signals && (!atomic_load_explicit(&shm->sleeping, memory_order_relaxed) ||
+			    !atomic_exchange(&shm->sleeping, 0)))
 		return -1;
+	q->signals = false;
 	return atomic_load(&c->evq_fd[number]);
 }
 
@@ -278,7 +292,7 @@ static void sock_news(struct sock_table *t, struct sock *s, uint32_t events)
 	if (events & TCP_EV_URGENT) {
 		atomic_store_explicit(&shm->urgent_off, tcp_urgent(s->conn), memory_order_relaxed);
 		atomic_fetch_or_explicit(&shm->flags, STACKD_URGENT, memory_order_release);
-		what |= STACKD_IN;
+		what |= STACKD_IN | STACKD_URGENT_IN;
 	}
 	if (events & TCP_EV_EOF) {
 		atomic_fetch_or_explicit(&shm->flags, STACKD_RX_EOF, memory_order_release);

@@ -52,6 +52,7 @@ struct sock_holds {
 struct sock_evq {
 	struct list touched; /* it has news in this burst */
 	struct sock_client *client; /* whose; NULL: never posted to */
+	bool signals;	     /* its news is a signal, whatever the client sleeps on */
 	uint32_t tail;	     /* our copy of what was pushed */
 };
 
@@ -62,6 +63,7 @@ struct sock_client {
 	_Atomic uint32_t hold_count; /* grows only */
 	uint32_t sq_head[SHARDS_MAX]; /* our copy of where each submission queue was read to */
 	_Atomic int *evq_fd;	      /* [own->head.evq_count], -1: not registered */
+#define SOCK_FD_SIGNAL 0x40000000 /* in evq_fd: one end of a pair, see waker.h */
 	struct sock_evq *evq;	      /* [shard * evq_count + evq] */
 	struct sock_sub **sub_at;     /* [shard * sub_count + subscription] */
 	struct list subs[SHARDS_MAX]; /* this client's subscriptions on each shard */

@@ -133,8 +133,12 @@ void show_poll(const char *what, int fd, short events)
 bool await(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
+	int r;
 
-	if (poll(&p, 1, PATIENCE_MS) == 1 && p.revents & (events | POLLERR | POLLHUP))
+	do
+		r = poll(&p, 1, PATIENCE_MS);
+	while (r < 0 && errno == EINTR);
+	if (r == 1 && p.revents & (events | POLLERR | POLLHUP))
 		return true;
 	say("waited in vain for", "%#x, got %#x", (unsigned)events, (unsigned)p.revents);
 	return false;

@@ -245,6 +245,36 @@ static void a_writer_at_its_mark_hears_of_what_was_sent(void **state)
 	assert_int_equal(stand_pop(c, 0), 3);
 }
 
+/* F_SETOWN: urgent data is told whether or not the client sleeps or has looked, and nothing else. */
+static void urgent_data_is_a_signal_each_time(void **state)
+{
+	struct stand_client *c = stand_attach(&stand, 32);
+	struct stand_pair p = stand_pair(&stand, c, c, PORT);
+	uint32_t before;
+
+	(void)state;
+	subscribe(&p.to, 3, 1, STACKD_URGENT_IN | STACKD_SIGNAL);
+	subscribe(&p.to, 4, 2, STACKD_IN | STACKD_SIGNAL);
+	stand_run(&stand);
+	assert_int_equal(stand_pop(c, 1), -1);
+	before = stand.wakeups;
+	for (uint32_t i = 1; i <= 5; i++) {
+		stand_send(&p.from, 10);
+		stand_run(&stand);
+		assert_int_equal(stand.wakeups, before + 1); /* of queue 2 */
+		stand_post(&p.from, STACKD_OP_URGENT, 0, (int64_t)(20 * i), 0);
+		stand_send(&p.from, 10);
+		stand_run(&stand);
+		assert_int_equal(stand.wakeups, before + 3);
+		before = stand.wakeups;
+	}
+	assert_int_equal(stand_pop(c, 1), -1);
+	assert_int_equal(stand_pop(c, 2), -1);
+	stand_post(&p.from, STACKD_OP_CLOSE, 0, 1, 0);
+	stand_run(&stand);
+	assert_int_equal(stand.wakeups, before + 1);
+}
+
 static void a_listener_tells_who_subscribed_before_and_after(void **state)
 {
 	struct stand_client *c = stand_attach(&stand, 32);
@@ -369,6 +399,7 @@ int main(void)
 		test(soft_errors),
 		test(a_writer_without_room_hears_when_a_third_is_free),
 		test(a_writer_at_its_mark_hears_of_what_was_sent),
+		test(urgent_data_is_a_signal_each_time),
 		test(a_listener_tells_who_subscribed_before_and_after),
 		test(a_sleeper_is_woken_once),
 		test(lies_about_an_event_queue_expel),
