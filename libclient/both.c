@@ -18,15 +18,6 @@ char epoll_marker[EPOLL_MARKS + FD_NUMBERS];
 
 /* ---- bind, listen, the end ---- */
 
-static int bind_kernel(const struct ofd *o, int fd)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	addr_to(&o->local, o->domain, (struct sockaddr *)&ss, &len);
-	return LIBC->bind(fd, (struct sockaddr *)&ss, len) < 0 ? errno : 0;
-}
-
 /* The stack has chosen a port that is the kernel's: another one. */
 static int choose_again(struct ofd *o)
 {
@@ -41,7 +32,7 @@ int both_bind(struct ofd *o, int fd, bool any_port)
 	if (!o->attach->board->listen_both || !addr_is_any(&o->local) || o->ifindex)
 		return 0;
 	for (int tries = 0; tries < PORT_TRIES; tries++) {
-		error = bind_kernel(o, fd);
+		error = sock_bind_kernel(o, fd, o->local.port);
 		o->both = !error;
 		if (error != EADDRINUSE || !any_port || choose_again(o))
 			break;

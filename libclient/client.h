@@ -134,6 +134,7 @@ struct ofd {
 	_Atomic uint64_t peeked_to, reserved_to; /* stream offsets; zerocopy.c */
 	uint32_t slot, gen;
 	struct addr local; /* what bind asked for, with the port that it got */
+	bool port_chosen;  /* for the program, which asked for any */
 
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	int linger;                       /* seconds, -1 off */
@@ -342,6 +343,8 @@ int sock_renew(struct ofd *);
 int sock_disconnect(struct ofd *); /* the same at once, and the connection is reset */
 int sock_bind(struct ofd *,
 	      struct addr *); /* with bind_flags; fills the port in.  0 or an errno. */
+/* Binds the kernel socket behind it to its address, and this port: an errno or 0. */
+int sock_bind_kernel(const struct ofd *, int fd, uint16_t port);
 int sock_fail(int error);     /* -1 with errno set, or 0 */
 
 /* ---- connect.c ---- */

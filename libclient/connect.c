@@ -78,6 +78,7 @@ static int bind_stack(struct ofd *o, int fd, const struct addr *a)
 		return error;
 	o->bound = true;
 	o->local = asked;
+	o->port_chosen = a->port == 0;
 	error = both_bind(o, fd, a->port == 0);
 	if (!error && o->domain == AF_INET6)
 		option_bound(o);
@@ -116,19 +117,21 @@ int stackd_bind(int fd, const struct sockaddr *sa, socklen_t len)
 
 /* ---- connect ---- */
 
-/* A wildcard bind made it a stack socket, but the destination is the kernel's. */
+/* A wildcard bind made it a stack socket, but the destination is the kernel's.  A port that was
+ * chosen among the stack's free ones may be taken there: then the kernel chooses. */
 static int back_to_kernel(struct ofd *o, int fd)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	int error = 0;
 
-	addr_to(&o->local, o->domain, (struct sockaddr *)&ss, &len);
 	sock_release(o);
 	atomic_store(&o->mode, MODE_KERNEL);
-	if (o->bound && !o->both && LIBC->bind(fd, (struct sockaddr *)&ss, len) < 0)
-		return errno;
-	fd_forget(fd);
-	return 0;
+	if (o->bound && !o->both)
+		error = sock_bind_kernel(o, fd, o->local.port);
+	if (error == EADDRINUSE && o->port_chosen)
+		error = sock_bind_kernel(o, fd, 0);
+	if (!error)
+		fd_forget(fd);
+	return error;
 }
 
 static int connect_again(struct ofd *o)

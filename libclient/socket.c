@@ -70,6 +70,17 @@ void addr_to(const struct addr *a, int domain, struct sockaddr *sa, socklen_t *l
 	*len = size;
 }
 
+int sock_bind_kernel(const struct ofd *o, int fd, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr a = o->local;
+
+	a.port = port;
+	addr_to(&a, o->domain, (struct sockaddr *)&ss, &len);
+	return LIBC->bind(fd, (struct sockaddr *)&ss, len) < 0 ? errno : 0;
+}
+
 static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned int bits)
 {
 	unsigned int whole = bits / 8, rest = bits % 8;

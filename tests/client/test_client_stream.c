@@ -190,6 +190,22 @@ static void test_not_ours(void)
 	CHECK(connect(c, (struct sockaddr *)&a, len) == 0 && !stackd_is_stack(c));
 }
 
+/* A port that was free in the stack, but isn't in the kernel. */
+static void test_port_taken_beside(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET}, b = a;
+	int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(a);
+
+	CHECK(bind(c, (struct sockaddr *)&b, len) == 0 && stackd_is_stack(c));
+	CHECK(getsockname(c, (struct sockaddr *)&b, &len) == 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_port = b.sin_port;
+	CHECK(bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 5) == 0);
+	CHECK(connect(c, (struct sockaddr *)&a, len) == 0 && !stackd_is_stack(c));
+	CHECK(getsockname(c, (struct sockaddr *)&b, &len) == 0 && b.sin_port != a.sin_port);
+}
+
 static void test_options(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1, off = 0, l = listen_at(5000);
@@ -282,6 +298,7 @@ TEST(sendfile)
 TEST(names)
 TEST(connect_errors)
 TEST(not_ours)
+TEST(port_taken_beside)
 TEST(options)
 TEST(options_refused)
 TEST(dup)
@@ -298,6 +315,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(run_names),
 		cmocka_unit_test(run_connect_errors),
 		cmocka_unit_test(run_not_ours),
+		cmocka_unit_test(run_port_taken_beside),
 		cmocka_unit_test(run_options),
 		cmocka_unit_test(run_options_refused),
 		cmocka_unit_test(run_dup),
