@@ -340,6 +340,43 @@ static void probes_crossed(void **state)
 	talk_end(&t);
 }
 
+static void crawl_open(const struct sp_conn *c, void *st, struct sp_cc_out *out)
+{
+	(void)c;
+	(void)st;
+	out->pacing = 100;
+}
+
+static const struct sp_cc_ops crawl_ops = {.size = sizeof(crawl_ops), .open = crawl_open};
+
+static const struct sp_plugin crawl = {
+    .abi_major = SP_ABI_MAJOR,
+    .abi_minor = SP_ABI_MINOR,
+    .size = sizeof(crawl),
+    .kind = SP_CC,
+    .name = "crawl",
+    .ops = &crawl_ops,
+};
+
+/* What a time-out sends again goes at once: else they would count up while nothing leaves. */
+static void time_out_of_the_paced(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_init(&t, NS_PER_S);
+	t.profile.cc.use[0].plugin = &crawl;
+	talk_begin(&t);
+	talk_open_passive(&t, "");
+	talk_send(&t, 2920);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_nothing(&t); /* 14.6 s at this pace */
+	talk_after(&t, 1010 * NS_PER_MS);
+	talk_expect(&t, ". 1:1461(1460)");
+	talk_nothing(&t);
+	talk_end(&t);
+}
+
 /* The least round trip is that of the last ten seconds: the path may have changed. */
 static void rtt_min_is_windowed(void **state)
 {
@@ -455,6 +492,7 @@ int main(void)
 	    cmocka_unit_test(keepalive),
 	    cmocka_unit_test(probe_taken),
 	    cmocka_unit_test(probes_crossed),
+	    cmocka_unit_test(time_out_of_the_paced),
 	    cmocka_unit_test(rtt_min_is_windowed),
 	    cmocka_unit_test(original_by_timestamp),
 	    cmocka_unit_test(describe_sees_the_connection),
