@@ -241,7 +241,7 @@ static void sent_ack(struct checker *c, unsigned host, uint64_t now, const struc
 /* Both FINs are acknowledged or have come. */
 static bool is_over(const struct checker_side *me)
 {
-	return me->fin && me->acked > me->fin_at && fin_came(me, me->came_end);
+	return me->fin && me->acked_most > me->fin_at && fin_came(me, me->came_end);
 }
 
 static void sent(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
@@ -333,6 +333,17 @@ static bool acceptable(const struct checker *c, unsigned host, const struct seen
 			  : end > me->ack_out && off <= me->edge_out;
 }
 
+/* RFC 7323 5.3: an older timestamp than the newest that came at or below the ACK.  Something that came
+ * again may have brought that one, and whether it counts is nobody's rule. */
+static bool overtaken(struct checker_side *me, const struct seen *s, int64_t off)
+{
+	bool older = s->has_ts && me->ts_came && (int32_t)(s->tsval - me->ts_came) < 0;
+
+	if (s->has_ts && !older && (s->flags & SEEN_SYN || off <= me->ack_out))
+		me->ts_came = s->tsval;
+	return older;
+}
+
 static void came(struct checker *c, unsigned host, uint64_t now, const struct seen *s)
 {
 	struct checker_side *me = &c->side[host], *peer = &c->side[!host];
@@ -340,19 +351,25 @@ static void came(struct checker *c, unsigned host, uint64_t now, const struct se
 	unsigned scale = scaled ? me->peer_wscale : 0;
 	int64_t ack = offset(me->iss, s->ack), edge = ack + ((int64_t)s->window << scale);
 	int64_t off = offset(peer->iss, s->seq), end = off + s->len + !!(s->flags & SEEN_FIN);
+	bool late;
 
 	me->again_at = -1;
 	if (s->flags & SEEN_SYN)
 		came_syn(me, peer, s);
 	if (s->flags & SEEN_RST)
 		return;
+	late = overtaken(me, s, off);
 	/* RFC 9293 3.10.7.4: the ACK of an unacceptable segment counts for nothing */
 	if (s->flags & SEEN_ACK && me->syn && acceptable(c, host, s)) {
 		/* what has come and is not acknowledged yet makes its number an old one, too */
-		if (ack > me->acked && (s->flags & SEEN_SYN || off >= me->came_end || end > me->came_end)) {
-			me->acked = ack;
+		bool counts = s->flags & SEEN_SYN || off >= me->came_end || end > me->came_end;
+
+		if (ack > me->acked_most && counts) {
+			me->acked_most = ack;
 			me->acked_at = now;
 		}
+		if (ack > me->acked && counts && !late)
+			me->acked = ack;
 		if (edge > me->limit)
 			me->limit = edge;
 	}
@@ -383,7 +400,7 @@ void checker_live(struct checker *c, unsigned host, uint64_t now, uint64_t since
 	const struct checker_side *me = &c->side[host];
 	uint64_t from = since > me->acked_at ? since : me->acked_at;
 
-	if (now > from + within && me->acked < (int64_t)queued)
+	if (now > from + within && me->acked_most < (int64_t)queued)
 		violation(c, host, now, "%lld of %lld queued bytes acknowledged, no more for %.0f s without faults",
-			  (ll)me->acked, (ll)queued, (double)(now - from) / 1e9);
+			  (ll)me->acked_most, (ll)queued, (double)(now - from) / 1e9);
 }

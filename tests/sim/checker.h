@@ -30,8 +30,10 @@ struct checker_side {
 	uint16_t mss;	   /* that the peer can take; 0: it did not say */
 	int64_t sent_end;  /* one past the highest byte sent, FIN included */
 	int64_t fin_at;	   /* offset of its FIN */
-	int64_t acked;	   /* highest acknowledgement that has come to it */
+	int64_t acked;	   /* highest acknowledgement that has come to it, and counts */
+	int64_t acked_most; /* or may have been refused as older than what came before (PAWS) */
 	uint64_t acked_at; /* when */
+	uint32_t ts_came;  /* newest timestamp of what began at or below its ACK */
 	int64_t limit;	   /* highest right edge that has come to it */
 	uint8_t *byte;	   /* of the stream as first sent */
 	uint8_t *came;	   /* of the peer's stream: CAME_ bits */
