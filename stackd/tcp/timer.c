@@ -101,16 +101,22 @@ static void persist(struct tcp_conn *c)
 	output_probe(c);
 }
 
+/* What is out, or waits for a shut window, has timers and limits of its own. */
+static bool is_idle(const struct tcp_conn *c)
+{
+	return sent_empty(c) && c->view.snd_end <= c->view.snd_una;
+}
+
 /* MUST-26: only when nothing is out and nothing came for the interval. */
 static void keepalive(struct tcp_conn *c)
 {
 	if (!c->keepalive || !conn_synchronized(c))
 		return;
-	if (c->probes >= c->keep_count) {
+	if (is_idle(c) && c->probes >= c->keep_count) {
 		give_up(c);
 		return;
 	}
-	if (c->tcp->now - c->last_received >= c->keep_idle_s * NS_PER_S && sent_empty(c)) {
+	if (is_idle(c) && c->tcp->now - c->last_received >= c->keep_idle_s * NS_PER_S) {
 		c->probes++;
 		output_keepalive(c);
 	}

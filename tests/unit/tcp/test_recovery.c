@@ -297,6 +297,29 @@ static void keepalive(void **state)
 	talk_end(&t);
 }
 
+/* A shut window has its own probes, and its own limit: keep_count is not theirs. */
+static void keepalive_beside_a_shut_window(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	tcp_set_option(t.conn, TCP_OPT_KEEPALIVE, 1);
+	tcp_set_option(t.conn, TCP_OPT_KEEPIDLE_S, 1);
+	tcp_set_option(t.conn, TCP_OPT_KEEPINTVL_S, 1);
+	tcp_set_option(t.conn, TCP_OPT_KEEPCNT, 2);
+	talk_inject(&t, ". 1:1(0) ack 1 win 0");
+	talk_send(&t, 2000);
+	talk_after(&t, 12 * NS_PER_S);
+	for (int i = 0; i < 3; i++) /* after 1, 3 and 7 seconds */
+		talk_expect(&t, ". 1:2(1)");
+	talk_nothing(&t);
+	assert_false(t.closed);
+	talk_inject(&t, ". 1:1(0) ack 2 win 5000");
+	talk_expect(&t, ". 2:1462(1460)");
+	talk_end(&t);
+}
+
 /* The peer takes a probe's byte.  What was acknowledged from the number before it, it refuses. */
 static void probe_taken(void **state)
 {
@@ -490,6 +513,7 @@ int main(void)
 	    cmocka_unit_test(syn_for_three_minutes),
 	    cmocka_unit_test(sack_recovery),
 	    cmocka_unit_test(keepalive),
+	    cmocka_unit_test(keepalive_beside_a_shut_window),
 	    cmocka_unit_test(probe_taken),
 	    cmocka_unit_test(probes_crossed),
 	    cmocka_unit_test(time_out_of_the_paced),
