@@ -170,20 +170,15 @@ void both_forget(struct epoll *ep)
 	ep->besides = NULL;
 }
 
-bool both_heard(struct epoll *ep, const struct epoll_event *ev)
+void both_heard(struct epoll *ep, int fd)
 {
-	uintptr_t at = (uintptr_t)ev->data.ptr, first = (uintptr_t)&epoll_marker[EPOLL_MARKS];
-
-	if (at < first || at >= first + FD_NUMBERS)
-		return false;
 	lock_take(&ep->lock);
 	for (struct epitem *it = ep->besides; it; it = it->next_beside) {
-		if (atomic_load(&it->ofd->beside) != (int)(at - first))
+		if (atomic_load(&it->ofd->beside) != fd)
 			continue;
 		it->edges += !it->first_edge_known;
 		it->first_edge_known = false;
 		epoll_ready_add(it);
 	}
 	lock_drop(&ep->lock);
-	return true;
 }

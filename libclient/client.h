@@ -179,6 +179,7 @@ struct epoll {
 	int around; /* in a forked child: its own instance around the one it shares; else -1 */
 	_Atomic bool inside_left; /* the shared one may still have something of the program's */
 	bool inherited;           /* the kernel's instance also has the parent's marks */
+	uintptr_t marks_inside;   /* where those begin: epoll_marker, or another program's */
 	_Atomic bool nested;      /* somebody waits for this instance's descriptor: stay armed */
 	_Atomic uint32_t kernel_items;   /* registered and not ours; a hint */
 	_Atomic uint32_t kernel_skipped; /* calls that didn't ask the kernel: epwait.c */
@@ -366,8 +367,8 @@ int both_accept(const struct ofd *, struct sockaddr *, socklen_t *, int flags);
 int both_watch(struct epitem *); /* 0 or an errno */
 void both_unwatch(struct epitem *);
 void both_forget(struct epoll *);
-/* Is this event a mark of such a half?  Then its listeners are on the ready list. */
-bool both_heard(struct epoll *, const struct epoll_event *);
+/* The kernel's half that this descriptor is has something: its listeners are on the ready list. */
+void both_heard(struct epoll *, int fd);
 
 /* ---- stream.c ---- */
 
@@ -539,6 +540,11 @@ void epoll_sock_both(struct ofd *);    /* it listens in the kernel too */
 void epoll_release(struct ofd *);
 void epoll_nested(struct ofd *, int fd);
 void epoll_forked(struct ofd *);
+/* The description of an instance that another program left at this number; NULL: no memory. */
+struct ofd *epoll_inherit(int fd, uintptr_t marks_inside);
+/* A socket that it had, as it was registered and told of. */
+void epoll_put_back(struct epoll *, struct ofd *, int fd, const struct epoll_event *,
+		    const struct news *told);
 /* Gives the instance an event queue of this attachment.  0 or an errno.  No lock is held. */
 int epoll_prepare(struct epoll *, struct attach *, int epfd);
 /* A child's first use of an instance that it shares with its parent. */

@@ -127,20 +127,29 @@ int epoll_prepare(struct epoll *ep, struct attach *a, int epfd)
 	return error;
 }
 
-static int create(int fd)
+static struct ofd *instance_at(int fd)
 {
-	struct ofd *o = fd < 0 ? NULL : ofd_new(KIND_EPOLL);
+	struct ofd *o = ofd_new(KIND_EPOLL);
 
 	if (!o)
-		return fd;
+		return NULL;
 	o->epoll = calloc(1, sizeof(*o->epoll));
 	if (!o->epoll) {
 		fd_put(o);
-		return fd;
+		return NULL;
 	}
 	o->epoll->fd = fd;
 	o->epoll->around = -1;
-	fd_install(fd, o);
+	o->epoll->marks_inside = (uintptr_t)epoll_marker;
+	return o;
+}
+
+static int create(int fd)
+{
+	struct ofd *o = fd < 0 ? NULL : instance_at(fd);
+
+	if (o)
+		fd_install(fd, o);
 	return fd;
 }
 
@@ -500,6 +509,37 @@ void epoll_revive(struct epoll *ep, int epfd)
 	for (int fd = 0; fd < ep->item_count; fd++)
 		if (ep->item[fd] && !ep->item[fd]->kernel)
 			watch_item(ep->item[fd]);
+	lock_drop(&ep->lock);
+	lock_drop(&table_lock);
+}
+
+/* ---- exec ---- */
+
+struct ofd *epoll_inherit(int fd, uintptr_t marks_inside)
+{
+	struct ofd *o = instance_at(fd);
+
+	if (!o)
+		return NULL;
+	o->epoll->inherited = true;
+	o->epoll->marks_inside = marks_inside;
+	atomic_store(&o->epoll->kernel_items, 1); /* maybe */
+	return o;
+}
+
+void epoll_put_back(struct epoll *ep, struct ofd *o, int fd, const struct epoll_event *ev,
+		    const struct news *told)
+{
+	struct epitem *it;
+
+	lock_take(&table_lock);
+	lock_take(&ep->lock);
+	it = item_at(ep, fd) ? NULL : item_new(ep, o, fd);
+	if (it) {
+		it->events = ev->events;
+		it->data = ev->data;
+		it->told = *told;
+	}
 	lock_drop(&ep->lock);
 	lock_drop(&table_lock);
 }

@@ -96,9 +96,12 @@ static void daemon_gone(struct epoll *ep, int epfd)
 
 /* ---- the kernel's part ---- */
 
-static bool is_mark(const struct epoll_event *ev, int which)
+/* Which mark of those that begin there, -1: the program's own event. */
+static int mark_of(const struct epoll_event *ev, uintptr_t first)
 {
-	return ev->data.ptr == (const void *)&epoll_marker[which];
+	uintptr_t at = (uintptr_t)ev->data.ptr;
+
+	return at >= first && at - first < EPOLL_MARKS + FD_NUMBERS ? (int)(at - first) : -1;
 }
 
 static void awake(struct evq *e)
@@ -110,17 +113,22 @@ static void awake(struct evq *e)
 /* Takes our own marks out of what the kernel said.  *inside: the shared instance has something. */
 static int filter(struct wait_call *c, struct epoll_event *ev, int n, bool own, bool *inside)
 {
+	uintptr_t first = own ? (uintptr_t)epoll_marker : c->ep->marks_inside;
 	int kept = 0;
 
 	for (int i = 0; i < n; i++) {
-		if (is_mark(&ev[i], 2))
-			*inside = true;
-		else if (is_mark(&ev[i], 0) && own && atomic_load(&c->ep->evq))
-			awake(atomic_load(&c->ep->evq));
-		else if (is_mark(&ev[i], 1) && own)
-			daemon_gone(c->ep, c->epfd);
-		else if (!is_mark(&ev[i], 0) && !is_mark(&ev[i], 1) && !both_heard(c->ep, &ev[i]))
+		int mark = mark_of(&ev[i], first);
+
+		if (mark < 0)
 			ev[kept++] = ev[i];
+		else if (mark >= EPOLL_MARKS)
+			both_heard(c->ep, mark - EPOLL_MARKS);
+		else if (mark == 2)
+			*inside = true;
+		else if (mark == 0 && own && atomic_load(&c->ep->evq))
+			awake(atomic_load(&c->ep->evq));
+		else if (mark == 1 && own)
+			daemon_gone(c->ep, c->epfd);
 	}
 	return kept;
 }

@@ -6,7 +6,7 @@
  * a sealed memfd with a description of each stack socket stay open across exec; nothing else is
  * needed, no variable and no fixed number: the new program finds the memfd among its descriptors,
  * and its sockets by the inodes of the kernel sockets behind them, to whatever numbers they were
- * moved.  If the exec fails, both are closed and the daemon forgets the client.
+ * moved.  Epoll instances: exec_epoll.c.  If the exec fails, both are closed and the daemon forgets the client.
  *
  * Async-signal-safe: this may run in the child of a threaded process, or in a vfork child. */
 #include "exec.h"
@@ -79,14 +79,9 @@ static bool is_preloaded(char *const envp[])
 
 /* ---- leaving it ---- */
 
-struct writer {
-	int fd;
-	struct exec_table head;
-};
-
 static void write_luggage(struct ofd *o, void *arg)
 {
-	struct writer *w = arg;
+	struct exec_writer *w = arg;
 	struct luggage l;
 	off_t at = (off_t)(sizeof(w->head) + w->head.count * sizeof(l));
 
@@ -97,18 +92,21 @@ static void write_luggage(struct ofd *o, void *arg)
 		w->head.count++;
 }
 
-static int make_table(int conn)
+static int make_table(int conn, bool spawn)
 {
-	struct writer w = {.head = {.magic = EXEC_MAGIC,
-				    .luggage_bytes = sizeof(struct luggage),
-				    .conn_inode = fd_inode(conn),
-				    .conn = conn}};
+	struct exec_writer w = {.spawn = spawn,
+				.head = {.magic = EXEC_MAGIC,
+					 .luggage_bytes = sizeof(struct luggage),
+					 .conn_inode = fd_inode(conn),
+					 .conn = conn}};
 
 	w.fd = (int)syscall(SYS_memfd_create, "stackd-exec", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (w.fd < 0)
 		return -1;
 	w.fd = fd_high(w.fd);
 	fd_each_with(write_luggage, &w);
+	w.at = (off_t)(sizeof(w.head) + w.head.count * sizeof(struct luggage));
+	fd_each_open(exec_put_epoll, &w);
 	if (pwrite(w.fd, &w.head, sizeof(w.head), 0) == (ssize_t)sizeof(w.head) &&
 	    LIBC->fcntl(w.fd, F_ADD_SEALS, SEALS) == 0)
 		return w.fd;
@@ -126,7 +124,7 @@ bool exec_hand_over(struct handover *h, const char *path, char *const envp[], bo
 	    access(path, X_OK) == 0 && !program_problem(path) &&
 	    attach_clone_connection(a, &h->conn) == 0) {
 		h->conn = fd_high(h->conn);
-		h->table = make_table(h->conn);
+		h->table = make_table(h->conn, spawn);
 		if (h->table < 0)
 			exec_take_back(h);
 	}

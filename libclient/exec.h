@@ -48,13 +48,48 @@ ssize_t rights_send(int fd, const struct msghdr *, int flags);
 void rights_received(struct msghdr *, int flags);
 
 /* What lies in the memfd. */
-#define EXEC_MAGIC 0x737461636b657801ull
+#define EXEC_MAGIC 0x737461636b657802ull
 struct exec_table {
 	uint64_t magic;
 	uint32_t luggage_bytes, count;
 	uint64_t conn_inode;
 	int32_t conn;
-	uint32_t pad;
+	uint32_t epolls; /* instances, behind the luggage, each with its items behind it */
 };
+
+struct exec_epoll {
+	uint64_t id; /* the same for each number of one instance */
+	uint64_t marks;
+	int32_t fd;
+	uint32_t items;
+};
+
+struct exec_item {
+	uint64_t inode;
+	int32_t fd;
+	uint32_t events;
+	uint64_t data;
+	struct news told;
+};
+
+struct exec_writer {
+	int fd;
+	bool spawn;
+	off_t at;
+	struct exec_table head;
+};
+
+/* What was left, as the new program has it. */
+struct estate {
+	int table;
+	struct exec_table head;
+	struct luggage *luggage;
+	struct ofd **ofd; /* one for each */
+};
+
+/* ---- exec_epoll.c ---- */
+
+bool exec_put_epoll(int fd, void *writer);
+void exec_take_epolls(const struct estate *);
 
 #endif

@@ -78,13 +78,6 @@ struct ofd *luggage_unpack(const struct luggage *l, struct attach *a)
 
 /* ---- what was left ---- */
 
-struct estate {
-	int table;
-	struct exec_table head;
-	struct luggage *luggage;
-	struct ofd **ofd; /* one for each */
-};
-
 /* No other descriptor has seals, and no other memfd this beginning. */
 static bool is_table(int fd, void *arg)
 {
@@ -129,6 +122,7 @@ static void take_up(struct estate *e, struct attach *a)
 		if ((e->ofd[i] = luggage_unpack(&e->luggage[i], a)))
 			e->ofd[i]->both = e->luggage[i].both; /* what is passed otherwise has another kernel socket */
 	fd_each_open(claim, e);
+	exec_take_epolls(e);
 	for (uint32_t i = 0; i < e->head.count; i++) {
 		if (e->ofd[i] && atomic_load(&e->ofd[i]->refs) == 1)
 			e->ofd[i]->linger = -1; /* nobody waits for one that was close-on-exec */
@@ -147,11 +141,11 @@ void inherit_sockets(void)
 		return;
 	if (read_luggage(&e))
 		a = attach_resume(e.head.conn);
-	LIBC->close(e.table);
 	if (a)
 		take_up(&e, a);
 	else
 		LIBC->close(e.head.conn);
+	LIBC->close(e.table);
 	free(e.luggage);
 	free(e.ofd);
 	errno = saved;

@@ -93,8 +93,33 @@ static int says_no(void)
 	return read(0, &b, 1) < 0 ? errno : 0;
 }
 
+/* Descriptor 5, and 6, is an instance that has the connection at 9 by edges and a pipe. */
+static int go_on_waiting(void)
+{
+	struct epoll_event ev[4];
+	char buf[8];
+
+	if (epoll_wait(5, ev, 4, 50) != 0) /* what was told before exec is no edge */
+		return 2;
+	if (write(1, "r", 1) != 1 || epoll_wait(5, ev, 4, -1) != 1 || ev[0].events != EPOLLIN ||
+	    ev[0].data.u64 != 77 || recv(0, buf, 3, MSG_WAITALL) != 3)
+		return 3;
+	if (epoll_wait(6, ev, 4, 50) != 0 || write(8, "p", 1) != 1 || epoll_wait(6, ev, 4, -1) != 1 ||
+	    ev[0].data.u64 != 78 || read(7, buf, 1) != 1)
+		return 4;
+	ev[0] = (struct epoll_event){.events = EPOLLIN, .data.u64 = 79};
+	if (epoll_ctl(6, EPOLL_CTL_MOD, 9, ev) < 0 || write(1, "s", 1) != 1)
+		return 5;
+	for (int i = 0; i < 2; i++) /* level */
+		if (epoll_wait(5, ev, 4, -1) != 1 || ev[0].data.u64 != 79)
+			return 6;
+	return epoll_ctl(5, EPOLL_CTL_DEL, 9, ev) < 0 || epoll_wait(6, ev, 4, 50) != 0 ? 7 : 0;
+}
+
 static int started(const char *role)
 {
+	if (!strcmp(role, "epoll"))
+		return go_on_waiting();
 	if (!strcmp(role, "echo"))
 		return echo();
 	if (!strcmp(role, "lines"))
@@ -176,6 +201,61 @@ static void test_both_halves(void)
 	CHECK(close(c) == 0);
 	c = socket(AF_INET, SOCK_STREAM, 0);
 	CHECK(connect(c, (struct sockaddr *)&a, sizeof(a)) == -1 && errno == ECONNREFUSED);
+}
+
+static void exec_with_epoll(int ep, struct pair *p)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = 77};
+	int pipes[2];
+
+	CHECK(pipe(pipes) == 0 && dup2(p->server, 9) == 9);
+	for (int i = 0; i < 2; i++) /* out of the way of the numbers below */
+		CHECK((pipes[i] = fcntl(pipes[i], F_DUPFD, 50)) >= 50);
+	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, 9, &ev) == 0);
+	CHECK(epoll_wait(ep, &ev, 1, -1) == 1 && ev.data.u64 == 77);
+	CHECK(dup2(pipes[0], 7) == 7 && dup2(pipes[1], 8) == 8);
+	ev = (struct epoll_event){.events = EPOLLIN, .data.u64 = 78};
+	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, 7, &ev) == 0);
+	CHECK(dup2(ep, 5) == 5 && dup2(ep, 6) == 6 && dup2(9, 0) == 0 && dup2(9, 1) == 1);
+	CHECK(close_range(10, ~0u, 0) == 0);
+	execl(self, self, "epoll", (char *)NULL);
+}
+
+static int high_instance(void)
+{
+	int low = epoll_create1(0), ep = fcntl(low, F_DUPFD, 50);
+
+	CHECK(ep >= 50 && close(low) == 0);
+	return ep;
+}
+
+/* The instance is the child's own, or its parent's too, who has another socket in it. */
+static void test_epoll(void)
+{
+	for (int shared = 0; shared < 2; shared++) {
+		struct pair other = make_pair((uint16_t)(6000 + shared)), p;
+		int ep = high_instance();
+		struct epoll_event ev;
+		char b;
+
+		CHECK(add(ep, other.server, EPOLLIN) == 0);
+		p = make_pair((uint16_t)(5000 + shared));
+		if (fork() == 0) {
+			int mine = shared ? ep : high_instance();
+
+			CHECK(close(other.server) == 0 && close(p.client) == 0);
+			exec_with_epoll(mine, &p);
+			_exit(9);
+		}
+		CHECK(close(p.server) == 0 && send(p.client, "a", 1, 0) == 1);
+		CHECK(recv(p.client, &b, 1, 0) == 1 && b == 'r');
+		CHECK(send(p.client, "bc", 2, 0) == 2);
+		CHECK(recv(p.client, &b, 1, 0) == 1 && b == 's');
+		CHECK(send(p.client, "d", 1, 0) == 1);
+		reap(0);
+		CHECK(send(other.client, "e", 1, 0) == 1);
+		CHECK(epoll_wait(ep, &ev, 1, -1) == 1 && ev.data.fd == other.server);
+	}
 }
 
 /* What is close-on-exec ends, what isn't doesn't; the process stays the same. */
@@ -354,6 +434,7 @@ static void test_static(void)
 TEST(inetd)
 TEST(wait_server)
 TEST(both_halves)
+TEST(epoll)
 TEST(cloexec)
 TEST(failed_exec)
 TEST(vfork)
@@ -368,7 +449,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(run_inetd),	   cmocka_unit_test(run_wait_server),
 		cmocka_unit_test(run_cloexec),	   cmocka_unit_test(run_failed_exec),
-		cmocka_unit_test(run_both_halves),
+		cmocka_unit_test(run_both_halves), cmocka_unit_test(run_epoll),
 		cmocka_unit_test(run_vfork),	   cmocka_unit_test(run_spawn),
 		cmocka_unit_test(run_shells),	   cmocka_unit_test(run_static),
 		cmocka_unit_test(run_standard_streams), cmocka_unit_test(run_fdopen),
