@@ -295,8 +295,10 @@ static void send_data(struct tcp_conn *c)
 {
 	uint64_t resent = 0;
 	struct sp_pick pick = {.what = SP_PICK_NEW};
-	bool more = true;
+	bool more = c->view.snd_nxt < c->view.snd_end || !sent_empty(c);
 
+	if (!more) /* nothing waits, nothing is out: nobody needs to be asked */
+		mark_app_limited(c);
 	while (more && !paced(c)) {
 		policy_next(c, &pick);
 		if (pick.what == SP_PICK_CHUNK)

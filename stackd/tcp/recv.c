@@ -83,7 +83,7 @@ void recv_sack_blocks(struct tcp_conn *c, struct segment_options *o)
 	struct sp_range r[SEGMENT_SACK_MAX];
 	uint32_t max = c->ts_on ? 3 : 4, n = 0, held;
 
-	if (!c->sack_on)
+	if (!c->sack_on || (!c->held && c->dsack.begin == c->dsack.end))
 		return;
 	if (c->dsack.begin != c->dsack.end)
 		r[n++] = c->dsack;
