@@ -22,6 +22,7 @@ static const uint8_t own6[16] = {0xfd, [15] = 1}, peer6[16] = {0xfd, [15] = 2};
 
 void stage_fail(const char *why)
 {
+	fflush(stdout); /* VERBOSE's segments, in a pipe too */
 	fprintf(stderr, "violation: %s\n", why);
 	abort();
 }
