@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""run.py [--steady N] [NAME...] - the conformance programs on the kernel's TCP and through stackd.
+"""run.py [--steady N] [--both] [NAME...] - the conformance programs on the kernel's TCP and through stackd.
 
 Both times in the same picture: the program's host is 10.9.0.2, another host with a stock kernel is
 10.9.0.1.  What they say is compared line by line; a difference is a failure, unless a row of the
-table in docs/conformance.md knows it.  --steady N runs each N times on the kernel alone: what isn't
-the same each time is no observation."""
+table in docs/conformance.md knows it.  --both: with `listen = both`.  --steady N runs each N times on the
+kernel alone: what isn't the same each time is no observation."""
 
 import fnmatch
 import os
@@ -166,7 +166,8 @@ def test(*words):
     times = int(words.pop(1)) if words and words[0] == "--steady" else 0
     shards = int(words.pop(1)) if words and words[0] == "--shards" else 1
     names = [w for w in words if not w.startswith("--")] or list(PROGRAMS)
-    with lab.Lab(driver="af_packet", shards=shards) as net:
+    listen = ["stackd.listen=both"] if "--both" in words else []
+    with lab.Lab(driver="af_packet", shards=shards, extra=listen) as net:
         kernel = kernel_world(net)
         if times:
             wrong = steady(kernel, names, times)
