@@ -446,8 +446,9 @@ static inline uint64_t rx_bytes_readable(const struct ofd *o)
 int stream_why_empty(struct ofd *);
 /* 0: may send; 1: not connected yet; else -errno. */
 int stream_may_send(struct ofd *);
-int stream_send_wait(struct ofd *, int flags, int64_t *deadline);
-ssize_t stream_recv_wait(struct ofd *, int flags, int64_t deadline);
+/* part: of what the call was to do, some is done, so that a signal ends it. */
+int stream_send_wait(struct ofd *, int flags, int64_t *deadline, bool part);
+ssize_t stream_recv_wait(struct ofd *, int flags, int64_t deadline, bool part);
 void stream_sent(struct ofd *, bool more); /* tx_tail has moved; more: MSG_MORE's meaning */
 void stream_hold(struct ofd *);            /* MSG_MORE begins */
 void stream_consume(struct ofd *, size_t len);
@@ -478,10 +479,11 @@ uint32_t ready_interest(uint32_t poll_events);
 int64_t clock_now(void);
 struct evq *wait_evq(struct attach *);
 void wait_confine(void); /* a sandbox begins */
+bool wait_is_confined(void);
 int wait_ppoll(struct pollfd *, nfds_t n, const struct timespec *, const sigset_t *mask);
 void wait_forked(void);
 /* Until ready(ofd), the deadline (ns, -1 never) or a signal: 0, EAGAIN, EINTR. */
-int wait_for(struct ofd *, uint32_t interest, bool (*ready)(struct ofd *), int64_t timeout_ns,
+int wait_for(struct ofd *, uint32_t interest, bool (*ready)(struct ofd *), bool may_restart,
 	     int64_t deadline);
 void wait_slept(struct evq *, int64_t slept_ns);
 bool wait_spin(struct evq *, bool (*ready)(void *), void *);
@@ -509,6 +511,7 @@ bool signal_came(const struct signal_mark *); /* since signal_enter or signal_en
 /* The wait was interrupted: must the call end?  may_restart: it has no timeout. */
 bool signal_ends(struct signal_mark *, bool may_restart);
 bool signal_is_noted(int sig);
+void signal_forked(void);
 void signal_handler(int sig, siginfo_t *, void *context); /* runs what was kept */
 void signal_keep(int sig, const struct sigaction *);
 void signal_kept(int sig, struct sigaction *); /* puts the program's in place of signal_handler */

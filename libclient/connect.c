@@ -174,7 +174,7 @@ static int connect_wait(struct ofd *o, int late)
 
 	if (o->nonblock)
 		return late;
-	error = wait_for(o, STACKD_OUT, ready_connected, o->sndtimeo_ns,
+	error = wait_for(o, STACKD_OUT, ready_connected, !o->sndtimeo_ns,
 			 wait_deadline(o->sndtimeo_ns));
 	if (error == EAGAIN)
 		return late;
@@ -434,7 +434,7 @@ static int accept_wait(struct ofd *o, int fd, struct sockaddr *sa, socklen_t *le
 			return r;
 		if (o->nonblock)
 			return attach_glance(o->attach) ? -ECONNABORTED : -EAGAIN;
-		r = wait_for(o, STACKD_IN, ready_accept, o->rcvtimeo_ns, deadline);
+		r = wait_for(o, STACKD_IN, ready_accept, !o->rcvtimeo_ns, deadline);
 		if (r)
 			return -r;
 	}

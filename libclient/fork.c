@@ -44,6 +44,7 @@ static void in_child(void)
 	fd_each(epoll_forked);
 	attach_clone_child();
 	wait_forked();
+	signal_forked();
 }
 
 static void install(void)

@@ -15,6 +15,8 @@
 #define LOOK_AGAIN_NS 10000000 /* how often a waiter asks whether the owner lives */
 
 _Thread_local uint32_t lock_thread_id __attribute__((tls_model("initial-exec")));
+_Thread_local volatile uint32_t lock_depth __attribute__((tls_model("initial-exec")));
+_Thread_local volatile bool lock_signal __attribute__((tls_model("initial-exec")));
 
 uint32_t lock_thread_id_load(void)
 {

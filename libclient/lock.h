@@ -3,21 +3,26 @@
  * memory, for threads of several processes.  Never held while waiting for the network.  A lock
  * whose owner has died is taken over.
  *
- * A signal handler may use sockets, but not the one that its own thread is copying from or to at
- * that moment: recv and send then fail with EDEADLK.  If it interrupts the
- * same lock of a table (socket, close, epoll_ctl, the first wait for a socket) or of a submission,
- * the process ends with a message: blocking signals around each would cost two system calls. */
+ * A signal that comes to a thread with a lock is put off until it has none (signal.c), so that a
+ * handler may use all sockets.  Only handlers that aren't called from there can meet their own
+ * thread's lock: recv and send then fail with EDEADLK, and in a lock of a table or of a submission
+ * the process ends with a message. */
 #ifndef STACKD_CLIENT_LOCK_H
 #define STACKD_CLIENT_LOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LOCK_WAITERS 0x80000000u /* somebody sleeps on the word; thread ids are below 2^22 */
 
 extern _Thread_local uint32_t lock_thread_id __attribute__((tls_model("initial-exec")));
 
+extern _Thread_local volatile uint32_t lock_depth __attribute__((tls_model("initial-exec")));
+extern _Thread_local volatile bool lock_signal __attribute__((tls_model("initial-exec")));
+
 uint32_t lock_thread_id_load(void);
+void signal_deliver(void); /* the one that was put off: lock_signal */
 void lock_slow(_Atomic uint32_t *word, uint32_t self);
 void lock_wake(_Atomic uint32_t *word);
 
@@ -38,6 +43,8 @@ static inline void lock_take(_Atomic uint32_t *word)
 {
 	uint32_t self = lock_self(), none = 0;
 
+	lock_depth++;
+	atomic_signal_fence(memory_order_seq_cst);
 	if (!atomic_compare_exchange_strong_explicit(word, &none, self, memory_order_acquire,
 						     memory_order_relaxed))
 		lock_slow(word, self);
@@ -47,6 +54,9 @@ static inline void lock_drop(_Atomic uint32_t *word)
 {
 	if (atomic_exchange_explicit(word, 0, memory_order_release) & LOCK_WAITERS)
 		lock_wake(word);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (--lock_depth == 0 && lock_signal)
+		signal_deliver();
 }
 
 #endif

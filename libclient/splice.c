@@ -123,7 +123,7 @@ static ssize_t to_pipe(struct ofd *o, const struct pipe_end *p, size_t len, unsi
 			return moved ? (ssize_t)moved : r;
 		r = stream_why_empty(o);
 		if (r == 1)
-			r = stream_recv_wait(o, wait ? 0 : MSG_DONTWAIT, deadline);
+			r = stream_recv_wait(o, wait ? 0 : MSG_DONTWAIT, deadline, false);
 		else if (r == 0 && !rx_bytes_readable(o))
 			return 0;
 		if (r < 0 && !rx_bytes_readable(o))

@@ -133,11 +133,11 @@ int stream_why_empty(struct ofd *o)
 	}
 }
 
-ssize_t stream_recv_wait(struct ofd *o, int flags, int64_t deadline)
+ssize_t stream_recv_wait(struct ofd *o, int flags, int64_t deadline, bool part)
 {
 	if (o->nonblock || (flags & MSG_DONTWAIT))
 		return attach_glance(o->attach) ? -ECONNRESET : -EAGAIN;
-	return -wait_for(o, STACKD_IN, ready_readable, o->rcvtimeo_ns, deadline);
+	return -wait_for(o, STACKD_IN, ready_readable, !o->rcvtimeo_ns && !part, deadline);
 }
 
 static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, int flags)
@@ -171,7 +171,7 @@ static ssize_t recv_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 			continue; /* it came between the two looks */
 		if (r == 1) {
 			deadline = deadline ? deadline : wait_deadline(o->rcvtimeo_ns);
-			r = stream_recv_wait(o, flags, deadline);
+			r = stream_recv_wait(o, flags, deadline, got);
 			if (r == 0)
 				continue;
 		}
@@ -322,13 +322,13 @@ static bool sendable(struct ofd *o)
 	return ready_connected(o) && ready_writable(o);
 }
 
-int stream_send_wait(struct ofd *o, int flags, int64_t *deadline)
+int stream_send_wait(struct ofd *o, int flags, int64_t *deadline, bool part)
 {
 	if (o->nonblock || (flags & MSG_DONTWAIT))
 		return attach_glance(o->attach) ? -ECONNRESET : -EAGAIN;
 	if (!*deadline)
 		*deadline = wait_deadline(o->sndtimeo_ns);
-	return -wait_for(o, STACKD_OUT, sendable, o->sndtimeo_ns, *deadline);
+	return -wait_for(o, STACKD_OUT, sendable, !o->sndtimeo_ns && !part, *deadline);
 }
 
 static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, int flags)
@@ -360,7 +360,7 @@ static ssize_t send_stack(struct ofd *o, const struct iovec *iov, size_t count, 
 				continue;
 		}
 		if (r >= 0)
-			r = stream_send_wait(o, flags, &deadline);
+			r = stream_send_wait(o, flags, &deadline, queued);
 		if (r < 0)
 			return queued ? (ssize_t)queued : r;
 	}

@@ -90,6 +90,11 @@ void wait_confine(void)
 	atomic_store_explicit(&confined, true, memory_order_relaxed);
 }
 
+bool wait_is_confined(void)
+{
+	return atomic_load_explicit(&confined, memory_order_relaxed);
+}
+
 static void relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -236,7 +241,7 @@ static int sleep_until_ready(struct evq *e, struct question *q, int64_t deadline
 	}
 }
 
-int wait_for(struct ofd *o, uint32_t interest, bool (*ready)(struct ofd *), int64_t timeout_ns,
+int wait_for(struct ofd *o, uint32_t interest, bool (*ready)(struct ofd *), bool may_restart,
 	     int64_t deadline)
 {
 	struct question q = {o, ready};
@@ -254,7 +259,7 @@ int wait_for(struct ofd *o, uint32_t interest, bool (*ready)(struct ofd *), int6
 				r = sleep_until_ready(e, &q, deadline, &m);
 			else
 				r = degraded(o, ready, deadline);
-		} while (r == EINTR && !signal_ends(&m, timeout_ns == 0));
+		} while (r == EINTR && !signal_ends(&m, may_restart));
 	signal_leave(&m);
 	errno = saved;
 	return r;

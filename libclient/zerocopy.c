@@ -176,7 +176,7 @@ int stream_fill_wait(struct ofd *o, int flags, int64_t *deadline)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (tx_bytes_room(o) && stream_may_send(o) == 0)
 		return 0;
-	return stream_send_wait(o, flags, deadline);
+	return stream_send_wait(o, flags, deadline, false);
 }
 
 static ssize_t sendfile_stack(struct ofd *o, int in, off_t *offset, size_t len)

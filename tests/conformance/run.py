@@ -39,6 +39,7 @@ PROGRAMS = {
     "wait": PAIR,
     "epoll": PAIR,
     "signals": PAIR,
+    "handlers": PAIR,
     "processes": FAR,
     "ports": ALONE,
     "families": ALONE,

@@ -264,6 +264,10 @@ static void partly(void)
 	other_send(&ends, 5);
 	await_bytes(ends.fd, 5);
 	DISTURBED("recv MSG_WAITALL", recv(ends.fd, buf, 10, MSG_WAITALL));
+	handle(SA_RESTART);
+	other_send(&ends, 5);
+	await_bytes(ends.fd, 5);
+	DISTURBED("recv MSG_WAITALL with SA_RESTART", recv(ends.fd, buf, 10, MSG_WAITALL));
 	set_blocking(ends.fd, false);
 	while (send(ends.fd, buf, sizeof(buf), MSG_NOSIGNAL) > 0)
 		;
