@@ -145,7 +145,8 @@ static void drop_held(struct tcp_conn *c)
 	c->held = NULL;
 }
 
-/* RCV.NXT moves over what was just placed and what was held behind it. */
+/* RCV.NXT moves over what was just placed and what was held behind it, but not over a FIN: what a
+ * peer has sent beyond its own is forgotten. */
 static void advance(struct tcp_conn *c, uint64_t end)
 {
 	struct sp_conn *v = &c->view;
@@ -153,12 +154,13 @@ static void advance(struct tcp_conn *c, uint64_t end)
 
 	v->rcv_nxt = end;
 	if (c->held) {
-		const struct ranges *set = &c->held->set;
+		struct ranges *set = &c->held->set;
 
-		if (set->count > 0 && set->r[0].begin <= end && set->r[0].end > end)
-			v->rcv_nxt = set->r[0].end;
-		ranges_trim(&c->held->set, v->rcv_nxt);
-		if (set->count == 0)
+		ranges_trim(set, end);
+		if (set->count > 0 && set->r[0].begin <= end)
+			v->rcv_nxt = set->r[0].end < c->rcv_fin ? set->r[0].end : c->rcv_fin;
+		ranges_trim(set, v->rcv_nxt);
+		if (set->count == 0 || v->rcv_nxt == c->rcv_fin)
 			drop_held(c);
 	}
 	c->bytes_received += v->rcv_nxt - before;

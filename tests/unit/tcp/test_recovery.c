@@ -363,6 +363,28 @@ static void probes_crossed(void **state)
 	talk_end(&t);
 }
 
+/* What arrives covers a range that was held and reaches into the next one. */
+static void holes_of_two_filled(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_sack(&t);
+	talk_inject(&t, ". 37:136(99) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 37:136>");
+	talk_inject(&t, ". 177:537(360) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 1 <sack 177:537,sack 37:136>");
+	talk_inject(&t, ". 1:257(256) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 537");
+	/* the same with a FIN below what the peer had sent beyond it */
+	talk_inject(&t, ". 577:937(360) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 537");
+	talk_inject(&t, "F. 537:657(120) ack 1");
+	talk_expect(&t, ". 1:1(0) ack 658");
+	assert_true(talk_events(&t) & TCP_EV_EOF);
+	talk_end(&t);
+}
+
 static void crawl_open(const struct sp_conn *c, void *st, struct sp_cc_out *out)
 {
 	(void)c;
@@ -516,6 +538,7 @@ int main(void)
 	    cmocka_unit_test(keepalive_beside_a_shut_window),
 	    cmocka_unit_test(probe_taken),
 	    cmocka_unit_test(probes_crossed),
+	    cmocka_unit_test(holes_of_two_filled),
 	    cmocka_unit_test(time_out_of_the_paced),
 	    cmocka_unit_test(rtt_min_is_windowed),
 	    cmocka_unit_test(original_by_timestamp),
