@@ -141,6 +141,7 @@ struct tcp_conn {
 	struct tcp_plugin plugin[KIND_MAX];
 	void *plugin_state[KIND_MAX];
 	uint64_t pacing;
+	ns_t pace_until; /* by the pace nothing new leaves before */
 	const struct tcp_profile *profile;
 
 	/* where it is */

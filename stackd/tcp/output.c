@@ -5,6 +5,10 @@
 
 #include <errno.h>
 
+/* How late a timer may tell that the next segment may go.  That is made good, or no pace were
+ * faster than a segment for each tick of the timers; being idle for longer is not. */
+#define PACE_LATE_NS NS_PER_MS
+
 /* --- how much
  * ------------------------------------------------------------------------------------- */
 
@@ -28,10 +32,10 @@ static void spend(struct tcp_conn *c, uint32_t len)
 	c->allowance = c->allowance > len ? c->allowance - len : 0;
 	if (c->pacing == 0)
 		return;
-	if (c->due[TIMER_PACING] == NS_NEVER || c->due[TIMER_PACING] < c->view.now)
-		c->due[TIMER_PACING] = c->view.now;
-	timer_set(c, TIMER_PACING,
-		  c->due[TIMER_PACING] + (ns_t)((double)len * 1e9 / (double)c->pacing));
+	if (c->pace_until + PACE_LATE_NS < c->view.now)
+		c->pace_until = c->view.now;
+	c->pace_until += (ns_t)((double)len * 1e9 / (double)c->pacing);
+	timer_set(c, TIMER_PACING, c->pace_until > c->view.now ? c->pace_until : NS_NEVER);
 }
 
 static uint32_t largest(const struct tcp_conn *c)
@@ -48,8 +52,7 @@ static uint32_t largest(const struct tcp_conn *c)
 
 static bool paced(const struct tcp_conn *c)
 {
-	return c->pacing > 0 && c->due[TIMER_PACING] != NS_NEVER &&
-	       c->due[TIMER_PACING] > c->view.now;
+	return c->pacing > 0 && c->pace_until > c->view.now;
 }
 
 static void stopped_by_cwnd(struct tcp_conn *c)

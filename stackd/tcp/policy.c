@@ -413,7 +413,7 @@ void policy_timer(struct tcp_conn *c)
 		c->view.backoffs++;
 		policy_expire(c);
 		c->view.rto_since = c->view.now; /* RFC 6298 5.6 */
-		timer_set(c, TIMER_PACING, NS_NEVER); /* 5.4: at once */
+		c->pace_until = c->view.now; /* 5.4: at once */
 	}
 	episode(c, &v);
 	if (conn_traced(c))

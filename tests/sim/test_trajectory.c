@@ -377,14 +377,14 @@ static void bbr(void **state)
 }
 
 /* 1 Gbit/s and 100 ms hold 12.5 MB: the window gets there as soon as a sender could use it. */
-static void long_fast_path_of(const char *autotune, ns_t *took, uint64_t *window)
+static void long_fast_path_of(const char *plugins, const char *autotune, ns_t *took,
+			      uint64_t *window)
 {
 	struct path p = {0};
 	char settings[128];
 	ns_t begin;
 
-	snprintf(settings, sizeof(settings), "tcp.cc=newreno\ntcp.recovery=sack\ntcp.autotune=%s\n",
-		 autotune);
+	snprintf(settings, sizeof(settings), "%s\ntcp.autotune=%s\n", plugins, autotune);
 	path_open(&p, settings, 1000000000, 60u << 20);
 	begin = p.w.now;
 	while (!lab_world_accepted(&p.w) || lab_world_accepted(&p.w)->received < 60u << 20) {
@@ -399,26 +399,45 @@ static void long_fast_path_of(const char *autotune, ns_t *took, uint64_t *window
 
 static void long_fast_path(void **state)
 {
+	static const char plugins[] = "tcp.cc=newreno\ntcp.recovery=sack";
 	ns_t tuned, full;
 	uint64_t window;
 
 	(void)state;
-	long_fast_path_of("no", &full, &window);
+	long_fast_path_of(plugins, "no", &full, &window);
 	assert_int_equal(window, RING);
-	long_fast_path_of("yes", &tuned, &window);
+	long_fast_path_of(plugins, "yes", &tuned, &window);
 	assert_int_equal(window, RING);
 	near("time with a window that grows", (double)tuned, (double)full, 0.01);
+}
+
+/* A paced sender isn't held to a segment for each tick of the timers, which are 65.536 us. */
+static void pace_beyond_ticks(void **state)
+{
+	ns_t took, tick = (ns_t)1 << 16;
+	uint64_t window;
+
+	(void)state;
+	long_fast_path_of("tcp.cc=bbr\ntcp.recovery=racktlp\ntcp.receive_buffer=8MB", "no", &took,
+			  &window);
+	assert_true(took < (60u << 20) / MSS * tick * 9 / 10);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(slow_start),  cmocka_unit_test(decreases),
-	    cmocka_unit_test(time_out),    cmocka_unit_test(avoidance),
-	    cmocka_unit_test(prr),         cmocka_unit_test(cubic),
-	    cmocka_unit_test(idle),        cmocka_unit_test(rto_converges),
-	    cmocka_unit_test(rto_doubles), cmocka_unit_test(bbr),
+	    cmocka_unit_test(slow_start),
+	    cmocka_unit_test(decreases),
+	    cmocka_unit_test(time_out),
+	    cmocka_unit_test(avoidance),
+	    cmocka_unit_test(prr),
+	    cmocka_unit_test(cubic),
+	    cmocka_unit_test(idle),
+	    cmocka_unit_test(rto_converges),
+	    cmocka_unit_test(rto_doubles),
+	    cmocka_unit_test(bbr),
 	    cmocka_unit_test(long_fast_path),
+	    cmocka_unit_test(pace_beyond_ticks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
