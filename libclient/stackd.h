@@ -93,8 +93,7 @@ STACKD_API int stackd_ioctl(int fd, unsigned long request, void *arg);
 STACKD_API int stackd_fcntl(int fd, int command, void *arg);
 
 /* Data.  See recv(2), send(2), readv(2), sendfile(2), splice(2).  Without waiting they make no system call
- * (stackd_sendfile reads the file).  MSG_OOB is as on Linux, but for
- * SIGURG, which is not sent. */
+ * (stackd_sendfile reads the file).  MSG_OOB is as on Linux, SIGURG included. */
 STACKD_API ssize_t stackd_recv(int fd, void *buf, size_t len, int flags);
 STACKD_API ssize_t stackd_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
 				   socklen_t *addr_len);

@@ -111,9 +111,10 @@ static void take_sent(struct pair *w, int from)
 		if (rng_chance(&w->rng, w->reorder))
 			delay += rng_below(&w->rng, 10 * NS_PER_MS);
 		if (rng_chance(&w->rng, w->duplicate)) {
-			struct fake_packet *twin = malloc(sizeof(*twin));
+			size_t size = offsetof(struct fake_packet, l4) + p->len;
+			struct fake_packet *twin = malloc(size);
 
-			memcpy(twin, p, sizeof(*twin));
+			memcpy(twin, p, size);
 			put_on_wire(w, !from, twin, delay + rng_below(&w->rng, NS_PER_MS));
 		}
 		if (rng_chance(&w->rng, w->loss))
