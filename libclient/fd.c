@@ -318,7 +318,6 @@ bool fd_in_foreign_process(void)
 int stackd_close(int fd)
 {
 	struct ofd *o = peek(fd);
-	int r;
 
 	if (o == &internal) {
 		errno = EBADF;
@@ -326,11 +325,10 @@ int stackd_close(int fd)
 	}
 	if (!o || fd_in_foreign_process())
 		return LIBC->close(fd);
-	/* the entry goes first: the number may be given out again at once */
-	o = swap(fd, NULL);
-	r = LIBC->close(fd);
-	fd_put(o);
-	return r;
+	/* the entry goes first, for the number may be given out again at once; then the daemon
+	 * hears of it, so that the FIN leaves while the kernel clears its socket away */
+	fd_put(swap(fd, NULL));
+	return LIBC->close(fd);
 }
 
 /* After the kernel has made `copy` the same as fd. */
