@@ -161,6 +161,7 @@ struct tcp_conn {
 	uint32_t mtu_probe; /* being tried; 0: none */
 	uint8_t mtu_losses, mtu_verdict;
 	ns_t mtu_next; /* when a larger one is tried */
+	ns_t mtu_cut;  /* when silence made it smaller; 0: never */
 
 	/* options of the application */
 	uint16_t peer_mss, maxseg;

@@ -108,13 +108,15 @@ void mss_timed_out(struct tcp_conn *c)
 	uint64_t size;
 
 	if (c->profile->knobs.pmtud != TCP_PMTUD_PROBE || !first ||
-	    backoffs < BLACK_HOLE_TIMEOUTS || (backoffs - BLACK_HOLE_TIMEOUTS) % 2)
+	    backoffs < BLACK_HOLE_TIMEOUTS || (backoffs - BLACK_HOLE_TIMEOUTS) % 2 ||
+	    c->tcp->now - c->mtu_cut < c->view.rto / 2) /* another timer of that moment */
 		return;
 	size = first->c.len + heads(c);
 	packet = step_down(c, size < mss_packet(c) ? (uint32_t)size : mss_packet(c));
 	if (packet == 0)
 		return;
 	c->mtu_cap = packet;
+	c->mtu_cut = c->tcp->now;
 	c->mtu_bad = 0;
 	c->mtu_losses = 0;
 	c->mtu_next = c->tcp->now + PROBE_WAIT_NS;
