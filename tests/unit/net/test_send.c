@@ -137,15 +137,21 @@ static void path_mtu(void **state)
 	assert_int_equal(net_deadline(w->net), NS_NEVER);
 }
 
+/* A known peer in each family, and the way to it. */
+static void route_both(struct world *w, struct net_route *r, struct net_route *r6)
+{
+	know_peer4(w, "10.0.0.2");
+	know_peer6(w, "fd00::2");
+	route(w, "10.0.0.2", NULL, r);
+	route(w, "fd00::2", NULL, r6);
+}
+
 static void full_sums(void **state)
 {
 	struct world *w = *state;
 	struct net_route r, r6;
 
-	know_peer4(w, "10.0.0.2");
-	know_peer6(w, "fd00::2");
-	route(w, "10.0.0.2", NULL, &r);
-	route(w, "fd00::2", NULL, &r6);
+	route_both(w, &r, &r6);
 	for (uint32_t payload = 0; payload < 1400; payload += 33) {
 		world_quiet(w);
 		assert_int_equal(send_tcp(w, &r, "10.0.0.2", payload, 0), 0);
@@ -184,10 +190,7 @@ static void diffserv_and_ttl(void **state)
 	struct world *w = *state;
 	struct net_route r, r6;
 
-	know_peer4(w, "10.0.0.2");
-	know_peer6(w, "fd00::2");
-	route(w, "10.0.0.2", NULL, &r);
-	route(w, "fd00::2", NULL, &r6);
+	route_both(w, &r, &r6);
 	for (uint32_t tos = 0; tos < 256; tos++) {
 		const uint8_t *four, *sixth;
 		uint8_t ttl = (uint8_t)(tos | 1);
