@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* client.h - the inside of libclient: its objects and which file owns what.
  *
- *   attach.c  the connection to the daemon: regions, board, requests
- *   queue.c   submissions, event queues, subscriptions
- *   signal.c  which signal handlers have run;  owner.c  whom a socket signals
- *   guest.c   threads beyond the number of event queues;  crowd.c  epoll instances beyond it
- *   fd.c      descriptor table, open descriptions, dup and close, our own descriptors
- *   socket.c  from a kernel socket to a stack socket, slots, names;  connect.c  bind, connect,
- * listen, accept, shutdown;  both.c  the kernel's half of a listener;  stream.c  the byte rings: recv, send zerocopy.c  reserve and commit,
- * peek and consume, sendfile;  splice.c  pipes urgent.c  the urgent byte ready.c   what poll would
- * say of a socket;  option.c  options;  device.c  SO_BINDTODEVICE;  ioctl.c  ioctl, fcntl wait.c    a thread that waits for one socket;
- * poll.c  poll and select epoll.c   an epoll instance's sockets;  epwait.c  waiting in it;  fork.c
- * fork, exit exec.c    what a program leaves for the one that takes its place;  inherit.c  takes it
- * up; rights.c  sockets passed over unix sockets
+ *   attach.c    the connection to the daemon: regions, board, requests
+ *   queue.c     submissions, event queues, subscriptions
+ *   guest.c     threads beyond the number of event queues
+ *   crowd.c     epoll instances beyond it
+ *   fd.c        descriptor table, open descriptions, dup and close, our own descriptors
+ *   socket.c    from a kernel socket to a stack socket, slots, names
+ *   connect.c   bind, connect, listen, accept, shutdown
+ *   both.c      the kernel's half of a listener
+ *   stream.c    the byte rings: recv, send
+ *   zerocopy.c  reserve and commit, peek and consume, sendfile
+ *   splice.c    pipes
+ *   urgent.c    the urgent byte
+ *   option.c    options
+ *   device.c    SO_BINDTODEVICE
+ *   ioctl.c     ioctl, fcntl
+ *   ready.c     what poll would say of a socket
+ *   wait.c      a thread that waits for one socket
+ *   poll.c      poll and select
+ *   epoll.c     an epoll instance's sockets
+ *   epwait.c    waiting in it
+ *   signal.c    which signal handlers have run
+ *   owner.c     whom a socket signals
+ *   fork.c      fork, exit
+ *   exec.h      exec.c, exec_epoll.c, inherit.c, rights.c: what goes to another program
  *
  * Locks, in the order in which they are taken: table_lock (fd.c: descriptor table and descriptions'
  * lists, slots, subscriptions) -> epoll.lock -> attach.sq_lock.  request_lock stands alone.  The

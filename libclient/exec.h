@@ -41,12 +41,6 @@ void luggage_pack(const struct ofd *, struct luggage *);
 /* NULL with errno; the caller has the reference. */
 struct ofd *luggage_unpack(const struct luggage *, struct attach *);
 
-/* ---- rights.c ---- */
-
-bool rights_ours(const struct msghdr *); /* is one of the sockets to be passed a stack socket? */
-ssize_t rights_send(int fd, const struct msghdr *, int flags);
-void rights_received(struct msghdr *, int flags);
-
 /* What lies in the memfd. */
 #define EXEC_MAGIC 0x737461636b657802ull
 struct exec_table {
@@ -91,5 +85,11 @@ struct estate {
 
 bool exec_put_epoll(int fd, void *writer);
 void exec_take_epolls(const struct estate *);
+
+/* ---- rights.c ---- */
+
+bool rights_ours(const struct msghdr *); /* is one of the sockets to be passed a stack socket? */
+ssize_t rights_send(int fd, const struct msghdr *, int flags);
+void rights_received(struct msghdr *, int flags);
 
 #endif

@@ -18,6 +18,7 @@ struct handler {
 };
 
 static struct handler handlers[NSIG];
+
 /* What was put off.  Everything else is blocked meanwhile, so that there is one at most. */
 struct deferred {
 	siginfo_t info;
